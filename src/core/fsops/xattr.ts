@@ -1,0 +1,64 @@
+/**
+ * Extended attributes by path, links not followed. Names and values are bytes on disk; names are given as latin1
+ * strings so that any byte survives, values as Uint8Array.
+ */
+import { bind, check, cstring, E, errno } from './libc.js';
+
+type Pointer = Uint8Array | null;
+const libc = {
+  set: bind<(p: Uint8Array, n: Uint8Array, v: Uint8Array, size: number, flags: number) => number>(
+    'int lsetxattr(const void*, const void*, const void*, size_t, int)',
+  ),
+  get: bind<(p: Uint8Array, n: Uint8Array, v: Pointer, size: number) => number>(
+    'ssize_t lgetxattr(const void*, const void*, void*, size_t)',
+  ),
+  list: bind<(p: Uint8Array, v: Pointer, size: number) => number>(
+    'ssize_t llistxattr(const void*, void*, size_t)',
+  ),
+  remove: bind<(p: Uint8Array, n: Uint8Array) => number>('int lremovexattr(const void*, const void*)'),
+};
+
+type Path = string | Uint8Array;
+const show = (path: Path, name = ''): string => `${Buffer.from(path).toString()}${name && ` (${name})`}`;
+const nameBytes = (name: string): Buffer => cstring(Buffer.from(name, 'latin1'));
+
+export function setXattr(path: Path, name: string, value: Uint8Array): void {
+  // An empty view has no address to pass; the kernel reads none of it either.
+  const bytes = value.length > 0 ? value : Buffer.alloc(1);
+  check(libc.set(cstring(path), nameBytes(name), bytes, value.length, 0), 'lsetxattr', show(path, name));
+}
+
+/** The value, or undefined when the attribute (or the file system's support for it) is not there. */
+export function getXattr(path: Path, name: string): Buffer | undefined {
+  const file = cstring(path);
+  const attribute = nameBytes(name);
+  for (;;) {
+    const size = libc.get(file, attribute, null, 0);
+    if (size < 0) {
+      if (errno() === E.ENODATA || errno() === E.EOPNOTSUPP) return undefined;
+      check(-1, 'lgetxattr', show(path, name));
+    }
+    const value = Buffer.alloc(Math.max(1, size));
+    const got = libc.get(file, attribute, value, size);
+    if (got >= 0) return value.subarray(0, got);
+    if (errno() !== E.ERANGE) check(-1, 'lgetxattr', show(path, name));
+  }
+}
+
+export function listXattrs(path: Path): string[] {
+  const file = cstring(path);
+  for (;;) {
+    const size = libc.list(file, null, 0);
+    if (size < 0 && errno() === E.EOPNOTSUPP) return [];
+    check(size, 'llistxattr', show(path));
+    if (size === 0) return [];
+    const names = Buffer.alloc(size);
+    const got = libc.list(file, names, size);
+    if (got >= 0) return names.toString('latin1', 0, got).split('\0').filter(Boolean);
+    if (errno() !== E.ERANGE) check(-1, 'llistxattr', show(path));
+  }
+}
+
+export function removeXattr(path: Path, name: string): void {
+  check(libc.remove(cstring(path), nameBytes(name)), 'lremovexattr', show(path, name));
+}
