@@ -1,0 +1,76 @@
+/**
+ * Docker's create request (`POST /containers/create`): what `run` is asked to do. Config goes to the process and is
+ * kept in config.v2.json, HostConfig to the machine and is kept in hostconfig.json; both under Docker's field names,
+ * so that Docker's own tools read them and the Engine API passes them through.
+ */
+import type { ContainerConfig } from '../core/oci/image-config.js';
+
+export interface CreateRequest {
+  readonly name?: string;
+  readonly config: ContainerSettings;
+  readonly hostConfig: HostConfig;
+}
+
+/** The image config's fields, completed by those that only a container has. */
+export interface ContainerSettings extends ContainerConfig {
+  readonly Domainname?: string;
+  readonly AttachStdin?: boolean;
+  readonly AttachStdout?: boolean;
+  readonly AttachStderr?: boolean;
+  readonly Tty?: boolean;
+  readonly OpenStdin?: boolean;
+  readonly StdinOnce?: boolean;
+  /** The image as the user named it. */
+  readonly Image?: string;
+  /** Seconds. */
+  readonly StopTimeout?: number;
+}
+
+export interface HostConfig {
+  /** `-v` texts with a host path or a volume's name, as given. */
+  readonly Binds?: readonly string[];
+  readonly Mounts?: readonly MountRequest[];
+  readonly Tmpfs?: Readonly<Record<string, string>>;
+  readonly NetworkMode: string;
+  readonly AutoRemove: boolean;
+  readonly Privileged: boolean;
+  readonly ReadonlyRootfs: boolean;
+  readonly CapAdd?: readonly string[];
+  readonly CapDrop?: readonly string[];
+  readonly GroupAdd?: readonly string[];
+  readonly SecurityOpt?: readonly string[];
+  readonly ExtraHosts?: readonly string[];
+  readonly Ulimits?: readonly Ulimit[];
+  readonly Init?: boolean;
+  /** Bytes; 0 = no limit. MemorySwap is memory plus swap, -1 without limit, 0 = twice the memory. */
+  readonly Memory: number;
+  readonly MemorySwap: number;
+  readonly MemoryReservation: number;
+  readonly NanoCpus: number;
+  readonly CpuShares: number;
+  readonly CpusetCpus: string;
+  readonly CpusetMems: string;
+  readonly PidsLimit?: number;
+  /** Bytes; 0 = 64 MiB. */
+  readonly ShmSize: number;
+  readonly Runtime?: string;
+  readonly Annotations?: Readonly<Record<string, string>>;
+  readonly MaskedPaths?: readonly string[] | null;
+  readonly ReadonlyPaths?: readonly string[] | null;
+}
+
+export interface Ulimit {
+  readonly Name: string;
+  readonly Soft: number;
+  readonly Hard: number;
+}
+
+export interface MountRequest {
+  readonly Type: 'bind' | 'volume' | 'tmpfs';
+  readonly Source?: string;
+  readonly Target: string;
+  readonly ReadOnly?: boolean;
+  readonly BindOptions?: { readonly Propagation?: string; readonly NonRecursive?: boolean };
+  readonly VolumeOptions?: { readonly NoCopy?: boolean };
+  readonly TmpfsOptions?: { readonly SizeBytes?: number; readonly Mode?: number };
+}
