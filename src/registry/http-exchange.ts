@@ -1,0 +1,226 @@
+/**
+ * One GET over a socket of its own, read into one fixed buffer: the kernel (or TLS) writes each read to the start
+ * of `buffer` through net's `onread`, and the body goes to a synchronous sink before the next read can happen, so
+ * a slow sink is TCP's back-pressure and nothing is allocated per read.
+ *
+ *   http          GET /v2/… HTTP/1.1                       https          TLS, then the same
+ *   http, proxy   GET http://host/v2/… to the proxy        https, proxy   CONNECT host:443, then TLS inside
+ *
+ * Invariant: when the promise settles the socket is closed and no timer is left (a pool task leaves nothing behind).
+ */
+import { request as httpRequest } from 'node:http';
+import { request as httpsRequest } from 'node:https';
+import net from 'node:net';
+import type { Duplex } from 'node:stream';
+import tls from 'node:tls';
+import { errnoCode, GantryError } from '../core/errors.js';
+import type { TlsSettings } from './endpoint.js';
+import { type BodyReader, type ByteSink, bodyReader } from './http-body.js';
+import { type Head, HeadReader } from './http-head.js';
+
+export interface ExchangeOptions {
+  readonly url: URL;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly tls: TlsSettings;
+  /** Proxy URL, credentials included. */
+  readonly proxy?: string;
+  readonly buffer: Uint8Array;
+  /** Chooses where the body goes; undefined: it is not wanted, the exchange ends here. What it throws ends it too. */
+  readonly onHead: (head: Head) => ByteSink | undefined;
+  /** Milliseconds for DNS, TCP, proxy and TLS together; then the longest time without a byte. */
+  readonly connectMs: number;
+  readonly stallMs: number;
+  readonly tickMs: number;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Resolves with the head once the body is complete. Rejects with what `onHead` or the sink threw, with the signal's
+ * reason, ERR_NETWORK (reset, refused, cut short), ERR_TIMEOUT, or ERR_REGISTRY for what is not HTTP.
+ */
+export async function exchange(o: ExchangeOptions): Promise<Head> {
+  o.signal.throwIfAborted();
+  const tunneled = o.proxy !== undefined && o.url.protocol === 'https:';
+  const tunnel = tunneled ? await openTunnel(o, new URL(o.proxy)) : undefined;
+  return new Promise<Head>((resolve, reject) => {
+    const reader = new HeadReader();
+    let body: BodyReader | undefined;
+    let ended = false;
+    let failure: { readonly error: unknown } | undefined;
+    let connected = false;
+    let deadline = performance.now() + o.connectMs;
+
+    const finish = (error?: unknown): void => {
+      if (ended) return;
+      ended = true;
+      if (error !== undefined) failure = { error };
+      socket.destroy();
+    };
+    const cancel = (): void => finish(o.signal.reason);
+    const onBytes = (count: number, bytes: Uint8Array): boolean => {
+      if (ended) return false;
+      try {
+        let at = 0;
+        if (body === undefined) {
+          at = reader.push(bytes, 0, count);
+          if (at >= 0) {
+            const sink = o.onHead(reader.head!);
+            if (sink === undefined) finish();
+            else body = bodyReader(reader.head!, sink);
+          }
+        }
+        if (body !== undefined) {
+          if (at < count) body.push(bytes, at, count);
+          if (body.complete) finish();
+          // after the sink: its time is not the network's. While the head is incomplete the deadline stands,
+          // or a server could drip header bytes for ever
+          deadline = performance.now() + o.stallMs;
+        }
+      } catch (error) {
+        finish(error);
+      }
+      return !ended;
+    };
+
+    const socket = openSocket(o, tunnel, onBytes);
+    const timer = setInterval(() => {
+      if (performance.now() > deadline) finish(timeout(o, connected));
+    }, o.tickMs);
+    o.signal.addEventListener('abort', cancel, { once: true });
+    socket.on(socket instanceof tls.TLSSocket ? 'secureConnect' : 'connect', () => {
+      connected = true;
+      deadline = performance.now() + o.stallMs;
+      socket.write(requestText(o));
+    });
+    socket.on('error', (cause) => finish(networkError(o.url.host, cause)));
+    socket.on('close', () => {
+      clearInterval(timer);
+      o.signal.removeEventListener('abort', cancel);
+      if (!ended) {
+        try {
+          if (body === undefined)
+            throw new GantryError('ERR_NETWORK', `${o.url.host} closed without a response`);
+          body.closed();
+        } catch (error) {
+          failure = { error };
+        }
+      }
+      if (failure === undefined) resolve(reader.head!);
+      else reject(failure.error);
+    });
+  });
+}
+
+function openSocket(
+  o: ExchangeOptions,
+  tunnel: Duplex | undefined,
+  onBytes: (count: number, bytes: Uint8Array) => boolean,
+): net.Socket {
+  const onread: net.OnReadOpts = { buffer: o.buffer, callback: onBytes };
+  if (tunnel !== undefined) {
+    // tls has no `onread` over a socket that is already open: one copy per read, on this path alone
+    const socket = tls.connect({ ...tlsOptions(o.url, o.tls), socket: tunnel });
+    return socket.on('data', (chunk: Buffer) => {
+      for (let at = 0; at < chunk.length; ) {
+        const count = Math.min(o.buffer.length, chunk.length - at);
+        o.buffer.set(chunk.subarray(at, at + count));
+        at += count;
+        if (!onBytes(count, o.buffer)) return;
+      }
+    });
+  }
+  const hop = o.proxy === undefined ? o.url : new URL(o.proxy);
+  const address = { host: hostname(hop), port: portOf(hop), onread };
+  if (hop.protocol === 'http:') return net.connect(address);
+  return tls.connect({ ...tlsOptions(hop, hop === o.url ? o.tls : {}), ...address });
+}
+
+/** CONNECT through the proxy. The socket has no reader yet. */
+function openTunnel(o: ExchangeOptions, proxy: URL): Promise<Duplex> {
+  return new Promise((resolve, reject) => {
+    const target = `${o.url.hostname}:${portOf(o.url)}`;
+    const request = (proxy.protocol === 'https:' ? httpsRequest : httpRequest)({
+      host: hostname(proxy),
+      port: portOf(proxy),
+      method: 'CONNECT',
+      path: target,
+      headers: { host: target, ...proxyAuthorization(proxy) },
+      agent: false,
+      signal: o.signal,
+    });
+    const timer = setTimeout(() => request.destroy(timeout(o, false)), o.connectMs);
+    request.on('connect', (response, socket) => {
+      clearTimeout(timer);
+      if (response.statusCode === 200) return resolve(socket);
+      socket.destroy();
+      reject(
+        new GantryError(
+          'ERR_NETWORK',
+          `proxy ${proxy.host} answered ${response.statusCode} to CONNECT ${target}, expected 200`,
+          { status: response.statusCode },
+        ),
+      );
+    });
+    request.on('error', (cause) => {
+      clearTimeout(timer);
+      if (o.signal.aborted) reject(o.signal.reason);
+      else reject(cause instanceof GantryError ? cause : networkError(`proxy ${proxy.host}`, cause));
+    });
+    request.end();
+  });
+}
+
+function requestText(o: ExchangeOptions): string {
+  const absolute = o.proxy !== undefined && o.url.protocol === 'http:';
+  const path = `${o.url.pathname}${o.url.search}`;
+  const headers = {
+    Host: o.url.host,
+    ...o.headers,
+    ...(absolute ? proxyAuthorization(new URL(o.proxy!)) : {}),
+    Connection: 'close',
+  };
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${oneLine(name, value)}\r\n`);
+  return `GET ${absolute ? o.url.origin : ''}${path} HTTP/1.1\r\n${lines.join('')}\r\n`;
+}
+
+/** A value with a line break would add headers of its own to the request. */
+function oneLine(name: string, value: string): string {
+  if (/[\r\n\0]/.test(name + value)) {
+    throw new GantryError('ERR_INVALID_ARGUMENT', `header ${JSON.stringify(name)} has a line break in it`);
+  }
+  return value;
+}
+
+function proxyAuthorization(proxy: URL): Record<string, string> {
+  if (proxy.username === '' && proxy.password === '') return {};
+  const pair = `${decodeURIComponent(proxy.username)}:${decodeURIComponent(proxy.password)}`;
+  return { 'Proxy-Authorization': `Basic ${Buffer.from(pair).toString('base64')}` };
+}
+
+const hostname = (url: URL): string => url.hostname.replace(/^\[|\]$/g, '');
+const portOf = (url: URL): number => Number(url.port || (url.protocol === 'https:' ? 443 : 80));
+
+function tlsOptions(url: URL, settings: TlsSettings): tls.ConnectionOptions {
+  const name = hostname(url);
+  return {
+    host: name,
+    ...(net.isIP(name) === 0 ? { servername: name } : {}),
+    ...(settings.ca === undefined ? {} : { ca: [...tls.rootCertificates, ...settings.ca] }),
+    ...(settings.cert === undefined ? {} : { cert: settings.cert, key: settings.key }),
+    rejectUnauthorized: settings.skipVerify !== true,
+    ALPNProtocols: ['http/1.1'],
+  };
+}
+
+function timeout(o: ExchangeOptions, connected: boolean): GantryError {
+  return connected
+    ? new GantryError('ERR_TIMEOUT', `${o.url.host} sent nothing for ${o.stallMs} ms`)
+    : new GantryError('ERR_TIMEOUT', `no connection to ${o.url.host} within ${o.connectMs} ms`);
+}
+
+/** ERR_NETWORK that names the host, with `details.errno`. */
+function networkError(host: string, cause: unknown): GantryError {
+  const errno = errnoCode(cause);
+  const reason = cause instanceof Error && cause.message !== '' ? cause.message : errno;
+  return new GantryError('ERR_NETWORK', `${host}: ${reason}`, { errno }, { cause });
+}
