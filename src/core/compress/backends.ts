@@ -1,0 +1,98 @@
+/**
+ * Which decompressor this host has, chosen once at the start of a thread: for gzip ISA-L, else the system's zlib,
+ * else Node's; for zstd libzstd, else Node's where it has it. A foreign one must first decode a known stream of two
+ * members, because its struct is addressed by offsets.
+ */
+import { gzipSync } from 'node:zlib';
+import { GantryError } from '../errors.js';
+import { fixedBuffer } from '../ffi.js';
+import type { Compression } from '../oci/media-types.js';
+import { type Inflater, type InflaterBackend, type OutputTarget, pushBytes } from './inflater.js';
+import { loadIsal } from './isal.js';
+import { NodeInflater, nodeDecodes } from './node-zlib.js';
+import { type Codec, StreamInflater } from './stream-inflater.js';
+import { loadZlib } from './zlib.js';
+import { loadZstd } from './zstd.js';
+
+export interface Decompressors {
+  readonly gzip: InflaterBackend;
+  readonly zstd: InflaterBackend | undefined;
+  /** A decompressor that reads from `input` and writes to `target`. ERR_UNSUPPORTED when the host has none. */
+  create(compression: Compression, input: Uint8Array, target: OutputTarget): Inflater;
+}
+
+/** Bytes of an uncompressed layer go on as they are, copied once into the target's regions. */
+class Passthrough implements Inflater {
+  #fill = 0;
+  constructor(
+    readonly input: Uint8Array,
+    readonly target: OutputTarget,
+  ) {}
+  write(start: number, end: number): void {
+    this.#fill = pushBytes(this.target, this.input, start, end, this.#fill);
+  }
+  finish(): void {
+    if (this.#fill > 0) this.target.commit(this.#fill);
+  }
+}
+
+/** Decodes two gzip members and zero padding in small steps and compares. */
+function decodesGzip(make: () => Codec): boolean {
+  const text = Buffer.from('gantry checks the layout of a foreign struct before it trusts it. '.repeat(40));
+  const stream = Buffer.concat([gzipSync(text), gzipSync(text), Buffer.alloc(3)]);
+  const input = fixedBuffer(stream.length);
+  input.set(stream);
+  const region = fixedBuffer(100);
+  const parts: Buffer[] = [];
+  const target = {
+    acquire: () => region,
+    commit: (length: number) => void parts.push(Buffer.from(region.subarray(0, length))),
+  };
+  try {
+    const inflater = new StreamInflater(make(), input, target);
+    for (let at = 0; at < input.length; at += 7) inflater.write(at, Math.min(at + 7, input.length));
+    inflater.finish();
+  } catch {
+    return false;
+  }
+  return Buffer.concat(parts).equals(Buffer.concat([text, text]));
+}
+
+export interface BackendChoice {
+  /** Takes this one for gzip instead of the best; for benches and tests. */
+  readonly gzip?: InflaterBackend;
+}
+
+/** Looks once at what the host has. Costs about a millisecond. */
+export function chooseDecompressors(choice: BackendChoice = {}): Decompressors {
+  const gzipMakers: [InflaterBackend, (() => Codec) | undefined][] = [];
+  if (choice.gzip === undefined || choice.gzip === 'isa-l') gzipMakers.push(['isa-l', loadIsal()]);
+  if (choice.gzip === undefined || choice.gzip === 'zlib') gzipMakers.push(['zlib', loadZlib()]);
+  let gzip: InflaterBackend = 'node-zlib';
+  let makeGzip: (() => Codec) | undefined;
+  for (const [name, make] of gzipMakers) {
+    if (make === undefined || !decodesGzip(make)) continue;
+    gzip = name;
+    makeGzip = make;
+    break;
+  }
+  const makeZstd = loadZstd();
+  const zstd = makeZstd !== undefined ? 'libzstd' : nodeDecodes('zstd') ? 'node-zstd' : undefined;
+  return {
+    gzip,
+    zstd,
+    create(compression, input, target) {
+      if (compression === 'none') return new Passthrough(input, target);
+      const make = compression === 'gzip' ? makeGzip : makeZstd;
+      if (make !== undefined) return new StreamInflater(make(), input, target);
+      if (nodeDecodes(compression)) return new NodeInflater(compression, input, target);
+      throw new GantryError(
+        'ERR_UNSUPPORTED',
+        'this host cannot decode zstd layers: libzstd.so.1 was not found',
+        {
+          hint: 'apt-get install libzstd1',
+        },
+      );
+    },
+  };
+}

@@ -1,0 +1,114 @@
+/**
+ * The loop that every foreign decompressor shares: input pointers into the fixed buffer, output pointers into the
+ * target's regions, and the rule for what follows the end of a gzip member or zstd frame.
+ *
+ *   gzip: another member (1f…), or zero padding up to the end of the blob, as gzip(1) accepts; else an error
+ *   zstd: another frame, which the library judges itself
+ */
+import { addressOf } from '../ffi.js';
+import { corrupt, type Inflater, type OutputTarget } from './inflater.js';
+
+/** One stream of a C library. Addresses are raw pointers; `step` consumes input and fills output. */
+export interface Codec {
+  readonly format: 'gzip' | 'zstd';
+  readonly availIn: number;
+  readonly availOut: number;
+  input(address: bigint, length: number): void;
+  output(address: bigint, length: number): void;
+  /** True when a member or frame ended. Throws ERR_LAYER_INVALID on damaged data. */
+  step(): boolean;
+  /** Makes ready for the next member. */
+  reset(): void;
+  /** Frees what the library allocated; called once. */
+  close(): void;
+}
+
+const GZIP_FIRST_BYTE = 0x1f;
+
+export class StreamInflater implements Inflater {
+  readonly #codec: Codec;
+  readonly #input: Uint8Array;
+  readonly #inputAddress: bigint;
+  readonly #target: OutputTarget;
+  readonly #addresses = new Map<Uint8Array, bigint>();
+  #region: Uint8Array | undefined;
+  #position: 'start' | 'member' | 'between' | 'padding' = 'start';
+  #open = true;
+
+  constructor(codec: Codec, input: Uint8Array, target: OutputTarget) {
+    this.#codec = codec;
+    this.#input = input;
+    this.#inputAddress = addressOf(input);
+    this.#target = target;
+  }
+
+  write(start: number, end: number): void {
+    try {
+      for (let at = start; at < end; ) at = this.#member(at, end);
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  /** Feeds one member's bytes, or one byte of padding; returns where it stopped. */
+  #member(at: number, end: number): number {
+    const codec = this.#codec;
+    if (this.#position === 'between' || this.#position === 'padding') {
+      if (codec.format === 'gzip') {
+        const byte = this.#input[at];
+        if (byte === 0) {
+          this.#position = 'padding';
+          return at + 1;
+        }
+        if (byte !== GZIP_FIRST_BYTE || this.#position === 'padding') {
+          throw corrupt('gzip', 'garbage after its end');
+        }
+      }
+      codec.reset();
+    }
+    this.#position = 'member';
+    codec.input(this.#inputAddress + BigInt(at), end - at);
+    for (;;) {
+      this.#region ??= this.#lend();
+      const ended = codec.step();
+      const full = codec.availOut === 0;
+      if (full) this.#commit(this.#region.length);
+      if (ended) {
+        this.#position = 'between';
+        break;
+      }
+      // A full region may have left output inside the library even when the input is used up.
+      if (!full && codec.availIn === 0) break;
+    }
+    return end - codec.availIn;
+  }
+
+  #lend(): Uint8Array {
+    const region = this.#target.acquire();
+    let address = this.#addresses.get(region);
+    if (address === undefined) {
+      address = addressOf(region);
+      this.#addresses.set(region, address);
+    }
+    this.#codec.output(address, region.length);
+    return region;
+  }
+
+  #commit(length: number): void {
+    this.#region = undefined;
+    if (length > 0) this.#target.commit(length);
+  }
+
+  finish(): void {
+    this.close();
+    if (this.#position === 'start') throw corrupt(this.#codec.format, 'empty');
+    if (this.#position === 'member') throw corrupt(this.#codec.format, 'unexpected end');
+    if (this.#region !== undefined) this.#commit(this.#region.length - this.#codec.availOut);
+  }
+
+  close(): void {
+    if (this.#open) this.#codec.close();
+    this.#open = false;
+  }
+}

@@ -1,0 +1,27 @@
+/** C libraries through koffi, each optional: who needs one asks and has a second way when it is not installed. */
+import koffi from 'koffi';
+
+export interface Library {
+  /** Binds one C prototype, for instance `int inflate(void*, int)`. The caller states its type. */
+  bind<F extends (...args: never[]) => unknown>(prototype: string): F;
+}
+
+/**
+ * The library by its soname, or undefined when the host has none. RTLD_DEEPBIND, because the node binary exports the
+ * zlib (and from 22 on the zstd) that it was built with: without it libz's calls to itself end in Node's copy, whose
+ * private structs differ, and memory is corrupted.
+ */
+export function loadLibrary(soname: string): Library | undefined {
+  try {
+    const library = koffi.load(soname, { deep: true });
+    return { bind: <F>(prototype: string) => library.func(prototype) as unknown as F };
+  } catch {
+    return undefined;
+  }
+}
+
+/** Where a buffer lies. Only for buffers over an ArrayBuffer of their own, which V8 does not move. */
+export const addressOf = (buffer: Uint8Array): bigint => koffi.address(buffer);
+
+/** Bytes whose address stays: never from Node's shared pool, never on the V8 heap. */
+export const fixedBuffer = (length: number): Uint8Array => new Uint8Array(new ArrayBuffer(length));
