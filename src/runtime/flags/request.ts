@@ -1,0 +1,140 @@
+/**
+ * `run`'s flags to Docker's create request. Reading files and the caller's environment is passed in, so this is a
+ * pure function of what it is given.
+ */
+import { GantryError } from '../../core/errors.js';
+import { capabilitiesFor } from '../capabilities.js';
+import type { ContainerSettings, CreateRequest, HostConfig } from '../create-request.js';
+import { checkContainerName } from '../names.js';
+import type { RunFlags } from '../run-flags.js';
+import { parseSignal } from '../signals.js';
+import { type Environment, environment, labels } from './environment.js';
+import { invalid, invalidFlag } from './invalid.js';
+import { limitsOf, parseUlimit } from './resources.js';
+import { parseSize } from './size.js';
+import { absoluteBind, parseBind, parseMount, parseTmpfs } from './volume.js';
+
+export interface FlagContext {
+  readonly env: Environment;
+  readonly cwd: string;
+  readonly cpuCount: number;
+  /** Reads a file that a flag names; its error's text reaches the user. */
+  readFile(path: string): string;
+}
+
+const list = (values: readonly string[] | undefined): readonly string[] => values ?? [];
+
+function checkHostname(name: string): string {
+  if (name.length > 63 || !/^[a-zA-Z0-9]([a-zA-Z0-9._-]*[a-zA-Z0-9])?$/.test(name)) {
+    throw invalid(`invalid hostname format: ${name}`);
+  }
+  return name;
+}
+
+function stopTimeout(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  if (!/^-?\d+$/.test(text)) throw invalidFlag(text, '--stop-timeout', 'expected a number of seconds');
+  return Number(text);
+}
+
+function settings(
+  flags: RunFlags,
+  image: string,
+  command: readonly string[],
+  context: FlagContext,
+): ContainerSettings {
+  const read = (paths: readonly string[] | undefined) => list(paths).map((path) => context.readFile(path));
+  const anonymous = list(flags.volume).map((spec) => parseBind(absoluteBind(spec, context.cwd)));
+  const volumes = anonymous.flatMap((bind) =>
+    bind.kind === 'anonymous' ? [[bind.target, {}] as const] : [],
+  );
+  const timeout = stopTimeout(flags.stopTimeout);
+  if (flags.stopSignal !== undefined) parseSignal(flags.stopSignal);
+  return {
+    Hostname: flags.hostname === undefined ? '' : checkHostname(flags.hostname),
+    User: flags.user ?? '',
+    AttachStdin: flags.interactive ?? false,
+    AttachStdout: true,
+    AttachStderr: true,
+    Tty: flags.tty ?? false,
+    OpenStdin: flags.interactive ?? false,
+    StdinOnce: flags.interactive ?? false,
+    Env: environment(read(flags.envFile), list(flags.env), context.env),
+    Cmd: command.length === 0 ? null : [...command],
+    Image: image,
+    Volumes: volumes.length === 0 ? null : Object.fromEntries(volumes),
+    WorkingDir: flags.workdir ?? '',
+    // Docker's sign for "reset": one empty word.
+    Entrypoint: flags.entrypoint === undefined ? null : [flags.entrypoint],
+    Labels: labels(read(flags.labelFile), list(flags.label)),
+    ...(flags.stopSignal === undefined ? {} : { StopSignal: flags.stopSignal }),
+    ...(timeout === undefined ? {} : { StopTimeout: timeout }),
+  };
+}
+
+function securityOptions(flags: RunFlags, context: FlagContext): string[] {
+  return list(flags.securityOpt).map((option) => {
+    const [key, value] = option.split(/[=:](.*)/s) as [string, string?];
+    if (key === 'no-new-privileges') return option;
+    if (key !== 'seccomp' || value === undefined) {
+      throw invalid(
+        `invalid --security-opt ${JSON.stringify(option)}: expected seccomp=unconfined|FILE or no-new-privileges`,
+      );
+    }
+    // The profile itself is kept, as Docker does: the container must not change when the file does.
+    return value === 'unconfined' || value === 'builtin' ? option : `seccomp=${context.readFile(value)}`;
+  });
+}
+
+function network(mode: string | undefined): string {
+  if (mode === undefined || mode === 'none' || mode === 'host') return mode ?? 'none';
+  throw new GantryError('ERR_UNSUPPORTED', `network ${mode} not found: expected "none" or "host"`);
+}
+
+function hostConfig(flags: RunFlags, context: FlagContext): HostConfig {
+  const binds = list(flags.volume).map((spec) => absoluteBind(spec, context.cwd));
+  const mounts = list(flags.mount).map(parseMount);
+  const tmpfs = list(flags.tmpfs).map(parseTmpfs);
+  const named = binds.filter((spec) => parseBind(spec).kind !== 'anonymous');
+  // Only to refuse unknown names at once; the set itself is made at start.
+  capabilitiesFor({ add: list(flags.capAdd), drop: list(flags.capDrop), bounding: 0n });
+  return {
+    ...(named.length === 0 ? {} : { Binds: named }),
+    ...(mounts.length === 0 ? {} : { Mounts: mounts }),
+    ...(tmpfs.length === 0 ? {} : { Tmpfs: Object.fromEntries(tmpfs) }),
+    NetworkMode: network(flags.network),
+    AutoRemove: flags.rm ?? false,
+    Privileged: flags.privileged ?? false,
+    ReadonlyRootfs: flags.readOnly ?? false,
+    CapAdd: list(flags.capAdd),
+    CapDrop: list(flags.capDrop),
+    GroupAdd: list(flags.groupAdd),
+    SecurityOpt: securityOptions(flags, context),
+    ExtraHosts: list(flags.addHost).map(checkExtraHost),
+    Ulimits: list(flags.ulimit).map(parseUlimit),
+    ...(flags.init === undefined ? {} : { Init: flags.init }),
+    ...limitsOf(flags, context.cpuCount),
+    ShmSize: flags.shmSize === undefined ? 0 : parseSize(flags.shmSize),
+    ...(flags.runtime === undefined ? {} : { Runtime: flags.runtime }),
+    ...(flags.annotation === undefined ? {} : { Annotations: labels([], flags.annotation) }),
+  };
+}
+
+function checkExtraHost(entry: string): string {
+  if (/^[^:=\s]+[:=]\S+$/.test(entry)) return entry.replace('=', ':');
+  throw invalidFlag(entry, '--add-host', `bad format for add-host: ${JSON.stringify(entry)}`);
+}
+
+/** Throws ERR_INVALID_ARGUMENT with Docker's wording; ERR_UNSUPPORTED for a network that gantry cannot make. */
+export function createRequest(
+  flags: RunFlags,
+  image: string,
+  command: readonly string[],
+  context: FlagContext,
+): CreateRequest {
+  return {
+    ...(flags.name === undefined ? {} : { name: checkContainerName(flags.name) }),
+    config: settings(flags, image, command, context),
+    hostConfig: hostConfig(flags, context),
+  };
+}
