@@ -1,36 +1,273 @@
-/** Signatures first; the body follows. */
-import type { AuthState, Credential, Endpoint } from './endpoint.js';
+/**
+ * Answers a registry's challenges (distribution-spec token flow):
+ *
+ *   401 WWW-Authenticate: Bearer realm="https://auth.corp/token",service="reg",scope="repository:a/b:pull"
+ *   → GET https://auth.corp/token?service=reg&scope=repository:a/b:pull   (+ Basic where there is a login)
+ *   → {"token":"…","expires_in":300} → Authorization: Bearer …
+ *
+ * One Authorizer serves one repository and its mirrors, in any thread: its state is plain data. Invariants: a
+ * credential is used only for the host it belongs to (at the realm which that host names), and in clear text only
+ * where the registry itself is configured for clear text; neither credentials nor tokens reach an error.
+ */
+import { GantryError } from '../core/errors.js';
+import { LIMITS } from '../core/limits.js';
+import { type ParsedChallenge, parseChallenges } from './challenge.js';
+import {
+  type AuthState,
+  type Challenge,
+  type Credential,
+  type Endpoint,
+  repositoryAt,
+  type Token,
+} from './endpoint.js';
+import { HttpClient, type HttpOptions, type HttpRequest } from './http.js';
 
-export interface AuthorizerOptions {
-  /** Finds the credential of a host when it is first challenged; without it only those in the state are known. */
+/** The spec's default and least life of a token, seconds. */
+const LEAST_LIFE_S = 60;
+const RENEW_AT = 0.8;
+
+export interface AuthorizerOptions extends HttpOptions {
+  /** Finds the credential of a host when first needed; without it only those in the state are known. */
   readonly lookup?: (host: string, repository: string) => Promise<Credential>;
-  readonly userAgent?: string;
-  readonly now?: () => number;
 }
 
-export class Authorizer {
-  constructor(_state: AuthState, _options: AuthorizerOptions = {}) {}
+export const emptyAuthState = (): AuthState => ({
+  credentials: new Map(),
+  challenges: new Map(),
+  tokens: new Map(),
+});
 
-  /** The Authorization header to send; a token past 80 % of its life is renewed first. */
-  async header(_endpoint: Endpoint, _repository: string, _signal?: AbortSignal): Promise<string | undefined> {
-    return undefined;
+const basic = (username: string, password: string): string =>
+  `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
+
+export class Authorizer {
+  readonly #credentials: Map<string, Credential>;
+  readonly #challenges: Map<string, Challenge>;
+  readonly #tokens: Map<string, Token>;
+  readonly #pending = new Map<string, Promise<Token>>();
+  readonly #options: AuthorizerOptions;
+  readonly #now: () => number;
+
+  constructor(state: AuthState, options: AuthorizerOptions) {
+    this.#credentials = new Map(state.credentials);
+    this.#challenges = new Map(state.challenges);
+    this.#tokens = new Map(state.tokens);
+    this.#options = options;
+    this.#now = options.now ?? Date.now;
   }
 
   /**
-   * Takes a 401's WWW-Authenticate. True: ask again with a new `header` (at most twice for one request). `refused`
-   * is the Authorization header that was answered with 401, so that one renewal serves all who were refused.
+   * The Authorization header to send; undefined before the first challenge and for anonymous Basic. A token past 80 %
+   * of its life is renewed first, and still used while it lasts when that fails.
    */
-  async challenged(
-    _endpoint: Endpoint,
-    _repository: string,
-    _wwwAuthenticate: string,
-    _refused?: string,
-    _signal?: AbortSignal,
-  ): Promise<boolean> {
-    return false;
+  async header(endpoint: Endpoint, repository: string, signal?: AbortSignal): Promise<string | undefined> {
+    const challenge = this.#challenges.get(challengeKey(endpoint, repository));
+    if (challenge === undefined) return undefined;
+    const credential = await this.#credential(endpoint, repository);
+    if (credential.kind === 'registry') return `Bearer ${credential.token}`;
+    if (challenge.scheme === 'basic') {
+      return credential.kind === 'basic' ? basic(credential.username, credential.password) : undefined;
+    }
+    const known = this.#tokens.get(tokenKey(endpoint, challenge));
+    if (known !== undefined && this.#now() < known.renewAt) return `Bearer ${known.value}`;
+    try {
+      return `Bearer ${(await this.#renew(endpoint, challenge, credential, signal)).value}`;
+    } catch (error) {
+      if (known === undefined || this.#now() >= known.expiresAt || signal?.aborted) throw error;
+      return `Bearer ${known.value}`;
+    }
   }
 
-  state(): AuthState {
-    return { credentials: new Map(), challenges: new Map(), tokens: new Map() };
+  /**
+   * Takes a 401's WWW-Authenticate. True: ask again with a new `header` (at most twice for one request); false: there
+   * is nothing better to send. `refused` is the Authorization header that was answered with 401, so that one renewal
+   * serves all who were refused. Throws ERR_UNAUTHORIZED where the token server refuses, ERR_REGISTRY for a realm
+   * that must not be asked, and what a request throws.
+   */
+  async challenged(
+    endpoint: Endpoint,
+    repository: string,
+    wwwAuthenticate: string,
+    refused?: string,
+    signal?: AbortSignal,
+  ): Promise<boolean> {
+    const challenge = this.#choose(endpoint, repository, parseChallenges(wwwAuthenticate));
+    if (challenge === undefined) return false;
+    this.#challenges.set(challengeKey(endpoint, repository), challenge);
+    const known = this.#tokens.get(tokenKey(endpoint, challenge));
+    if (known !== undefined && refused === `Bearer ${known.value}`) {
+      this.#tokens.delete(tokenKey(endpoint, challenge));
+    }
+    const next = await this.header(endpoint, repository, signal);
+    return next !== undefined && next !== refused;
   }
+
+  /** Looks up the credentials of all `endpoints` now, for a state that goes where no lookup is possible. */
+  async prepare(endpoints: readonly Endpoint[], repository: string): Promise<void> {
+    for (const endpoint of endpoints) await this.#credential(endpoint, repository);
+  }
+
+  /** Why the endpoint's credential is missing although one is configured. */
+  problem(endpoint: Endpoint): string | undefined {
+    const credential = this.#credentials.get(endpoint.host);
+    return credential?.kind === 'anonymous' ? credential.problem : undefined;
+  }
+
+  /** Plain data for another thread. Secret: never log it. */
+  state(): AuthState {
+    return {
+      credentials: new Map(this.#credentials),
+      challenges: new Map(this.#challenges),
+      tokens: new Map(this.#tokens),
+    };
+  }
+
+  async #credential(endpoint: Endpoint, repository: string): Promise<Credential> {
+    const known = this.#credentials.get(endpoint.host);
+    if (known !== undefined) return known;
+    const found = (await this.#options.lookup?.(endpoint.host, repositoryAt(endpoint, repository))) ?? {
+      kind: 'anonymous',
+    };
+    this.#credentials.set(endpoint.host, found);
+    return found;
+  }
+
+  /** Bearer before Basic, as the registry's own preference is not told by the order. */
+  #choose(
+    endpoint: Endpoint,
+    repository: string,
+    challenges: readonly ParsedChallenge[],
+  ): Challenge | undefined {
+    for (const { scheme, parameters } of challenges) {
+      const realm = parameters.get('realm');
+      if (scheme !== 'bearer' || realm === undefined) continue;
+      checkRealm(endpoint, realm);
+      return {
+        scheme: 'bearer',
+        realm,
+        service: parameters.get('service') ?? '',
+        scope: parameters.get('scope') || `repository:${repositoryAt(endpoint, repository)}:pull`,
+      };
+    }
+    const hasBasic = challenges.some(({ scheme }) => scheme === 'basic');
+    return hasBasic ? { scheme: 'basic', realm: '', service: '', scope: '' } : undefined;
+  }
+
+  #renew(
+    endpoint: Endpoint,
+    challenge: Challenge,
+    credential: Credential,
+    signal: AbortSignal | undefined,
+  ): Promise<Token> {
+    const key = tokenKey(endpoint, challenge);
+    let pending = this.#pending.get(key);
+    if (pending === undefined) {
+      pending = this.#fetchToken(endpoint, challenge, credential, signal)
+        .then((token) => {
+          this.#tokens.set(key, token);
+          return token;
+        })
+        .finally(() => this.#pending.delete(key));
+      this.#pending.set(key, pending);
+    }
+    return pending;
+  }
+
+  async #fetchToken(
+    endpoint: Endpoint,
+    challenge: Challenge,
+    credential: Credential,
+    signal: AbortSignal | undefined,
+  ): Promise<Token> {
+    const http = new HttpClient(this.#options);
+    try {
+      const what = `token for ${challenge.scope} of ${endpoint.host}`;
+      const request = tokenRequest(endpoint, challenge, credential, this.#options.userAgent);
+      const response = await http.fetch({ ...request, what, limit: LIMITS.tokenBytes, signal });
+      return readToken(response.body, what, this.#now());
+    } catch (error) {
+      if (!(error instanceof GantryError)) throw error;
+      const refused =
+        error.code === 'ERR_UNAUTHORIZED' || error.code === 'ERR_DENIED' || error.details.status === 400;
+      throw refused ? tokenRefused(endpoint, credential, error) : error;
+    } finally {
+      await http.close();
+    }
+  }
+}
+
+const challengeKey = (endpoint: Endpoint, repository: string): string =>
+  `${endpoint.host} ${repositoryAt(endpoint, repository)}`;
+
+const tokenKey = (endpoint: Endpoint, challenge: Challenge): string =>
+  [endpoint.host, challenge.realm, challenge.service, challenge.scope].join(' ');
+
+function checkRealm(endpoint: Endpoint, realm: string): void {
+  const scheme = URL.canParse(realm) ? new URL(realm).protocol : '';
+  if (scheme === 'https:' || (scheme === 'http:' && endpoint.base.startsWith('http:'))) return;
+  throw new GantryError(
+    'ERR_REGISTRY',
+    `registry ${endpoint.host} names a token server that must not be asked: expected an https URL, found ${JSON.stringify(realm.split('?', 1)[0]!.slice(0, 200))}`,
+  );
+}
+
+type TokenRequest = Pick<HttpRequest, 'url' | 'method' | 'headers' | 'body' | 'route'>;
+
+/** The registry's own authority is trusted for its token server too; its client certificate is for it alone. */
+function realmRoute(endpoint: Endpoint, realm: URL): TokenRequest['route'] {
+  if (realm.hostname === new URL(endpoint.base).hostname) return { tls: endpoint.tls };
+  return endpoint.tls.ca === undefined ? {} : { tls: { ca: endpoint.tls.ca } };
+}
+
+function tokenRequest(
+  endpoint: Endpoint,
+  challenge: Challenge,
+  credential: Credential,
+  clientId: string,
+): TokenRequest {
+  const url = new URL(challenge.realm);
+  const { service, scope } = challenge;
+  const route = realmRoute(endpoint, url);
+  if (credential.kind === 'identity') {
+    const form = new URLSearchParams({
+      grant_type: 'refresh_token',
+      service,
+      client_id: clientId,
+      scope,
+      refresh_token: credential.token,
+    });
+    const headers = { 'content-type': 'application/x-www-form-urlencoded' };
+    return { url, route, method: 'POST', headers, body: form.toString() };
+  }
+  if (service !== '') url.searchParams.set('service', service);
+  for (const part of scope.split(' ')) url.searchParams.append('scope', part);
+  if (credential.kind !== 'basic') return { url, route };
+  url.searchParams.set('account', credential.username);
+  return { url, route, headers: { authorization: basic(credential.username, credential.password) } };
+}
+
+/** The cause of a JSON.parse error quotes its input, so none is attached. */
+function readToken(body: Buffer, what: string, now: number): Token {
+  let answer: { token?: unknown; access_token?: unknown; expires_in?: unknown } | null = null;
+  try {
+    answer = JSON.parse(body.toString());
+  } catch {}
+  const value = answer?.token || answer?.access_token;
+  if (typeof value !== 'string' || !/^[\x21-\x7e]+$/.test(value)) {
+    throw new GantryError('ERR_REGISTRY', `${what}: expected JSON with a token, found none`);
+  }
+  const expires = Number(answer?.expires_in);
+  const life = 1000 * Math.max(Number.isFinite(expires) ? expires : 0, LEAST_LIFE_S);
+  return { value, renewAt: now + life * RENEW_AT, expiresAt: now + life };
+}
+
+function tokenRefused(endpoint: Endpoint, credential: Credential, cause: GantryError): GantryError {
+  const who = credential.kind === 'anonymous' ? 'anonymous access' : `the stored login for ${endpoint.host}`;
+  const problem = credential.kind === 'anonymous' ? credential.problem : undefined;
+  return new GantryError(
+    'ERR_UNAUTHORIZED',
+    `the token server of ${endpoint.host} refused ${who}${problem === undefined ? '' : ` (${problem})`}`,
+    { hint: `docker login ${endpoint.host}` },
+    { cause },
+  );
 }
