@@ -4,7 +4,7 @@
  *   redis   4 layers: base, tools, redis-server, redis.conf        ~0.17 GB
  *   python  7 uneven layers: a data stack with notebooks           ~1.2 GB, many files
  *   huge    2 layers, the second of them with compilers            ~1.1 GB in one layer
- *   small   5 layers of headers, sources and documentation pages   ~0.7 GB, 110,000 files
+ *   small   4 layers of kernel and C++ headers and node modules    ~0.8 GB, 110,000 files
  *
  * All share their base layer byte for byte, as images of one family do.
  */
@@ -135,8 +135,8 @@ export const RECIPES: Readonly<Record<ImageName, ImageRecipe>> = {
       layer('python3', 'python3-pip', 'ca-certificates', 'curl'),
       layer('python3-numpy', 'python3-scipy'),
       layer('python3-pandas', 'python3-matplotlib'),
-      layer('python3-sklearn', 'python3-statsmodels', 'python3-skimage'),
-      layer('python3-notebook', 'python3-sympy', 'python3-networkx', 'python3-nltk'),
+      layer('python3-sklearn', 'python3-skimage'),
+      layer('python3-notebook', 'python3-sympy', 'python3-networkx'),
       {
         createdBy: 'COPY main.py /srv/main.py',
         extra: [dir('srv'), file('srv/main.py', 'import numpy\nprint(numpy.arange(10).sum())\n')],
@@ -145,15 +145,14 @@ export const RECIPES: Readonly<Record<ImageName, ImageRecipe>> = {
   },
   huge: {
     config: { Env: [PATH], Cmd: ['bash'] },
-    layers: [base, layer('clang-14', 'llvm-14', 'rustc')],
+    layers: [base, layer('clang-14', 'llvm-14', 'rustc', 'golang-1.19-go')],
   },
   small: {
     config: { Env: [PATH], Cmd: ['bash'] },
     layers: [
       base,
-      layer('linux-headers-amd64'),
-      layer('golang-1.19-src', 'libboost1.74-dev'),
-      layer('libboost1.74-doc', 'gnome-user-docs', 'python-django-doc'),
+      layer('?name(^linux-headers-6\\.1\\.0-.*-common$)'),
+      layer('libboost1.74-dev'),
       layer('npm', 'webpack', 'eslint'),
     ],
   },

@@ -43,7 +43,7 @@ export function rawHeader(entry: RawHeader, magic = 'ustar\x0000'): Buffer {
   octal(entry.uid ?? 0, 108, 8);
   octal(entry.gid ?? 0, 116, 8);
   octal(entry.size, 124, 12);
-  octal(Math.floor(Number(entry.mtime ?? 0)), 136, 12);
+  octal(Math.max(0, Math.floor(Number(entry.mtime ?? 0))), 136, 12);
   block.write(entry.type, 156, 1, 'latin1');
   block.write(entry.linkname ?? '', 157, 100, 'latin1');
   block.write(magic, 257, 8, 'latin1');
