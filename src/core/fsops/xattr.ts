@@ -10,10 +10,10 @@ const libc = {
     'int lsetxattr(const void*, const void*, const void*, size_t, int)',
   ),
   get: bind<(p: Uint8Array, n: Uint8Array, v: Pointer, size: number) => number>(
-    'ssize_t lgetxattr(const void*, const void*, void*, size_t)',
+    'long lgetxattr(const void*, const void*, void*, size_t)',
   ),
   list: bind<(p: Uint8Array, v: Pointer, size: number) => number>(
-    'ssize_t llistxattr(const void*, void*, size_t)',
+    'long llistxattr(const void*, void*, size_t)',
   ),
   remove: bind<(p: Uint8Array, n: Uint8Array) => number>('int lremovexattr(const void*, const void*)'),
 };
