@@ -1,0 +1,148 @@
+/**
+ * The life of a container, kept under `State` in its config.v2.json.
+ *
+ * Words
+ *   created   made, never ran. A start that failed leaves the word as it was, with ExitCode and Error.
+ *   running   its process lives, under the supervisor (the process that will record its end).
+ *   paused    running, frozen by its cgroup.
+ *   exited    ran and ended; the write layer is kept.
+ *   removing  being taken away: from here on only away.
+ *   dead      a removal failed half way; only removal is left.
+ *
+ * Legal moves; everything else is ERR_CONFLICT, and nothing is changed by it:
+ *
+ *   created ──start──► running ──pause──► paused          start also from exited: the write layer is used again
+ *      │ ▲ │              │ ◄──unpause──    │             failed: created and exited stay what they are
+ *      │ └─failed         └────exit─► exited ◄──exit       remove: from created, exited, dead and removing (a removal
+ *      └──────remove──► removing ──gone   │ ▲ │            that was killed is begun again)
+ *                          │    ▲──remove─┘ └─failed
+ *                          └─breakdown─► dead ──remove──► removing
+ *
+ * Example: create, start{pid 42}, exit{code 3}, start{pid 77}, exit{code 0}, remove.
+ */
+import { GantryError, unreachable } from '../core/errors.js';
+import type { ProcessIdentity } from './process-identity.js';
+
+export type Status = 'created' | 'running' | 'paused' | 'exited' | 'removing' | 'dead';
+
+/** Docker's fields; `Process` and `Supervisor` are ours, and Docker passes over them. */
+export interface ContainerState {
+  readonly Running: boolean;
+  readonly Paused: boolean;
+  readonly Restarting: boolean;
+  readonly OOMKilled: boolean;
+  readonly RemovalInProgress: boolean;
+  readonly Dead: boolean;
+  readonly Pid: number;
+  readonly ExitCode: number;
+  readonly Error: string;
+  readonly StartedAt: string;
+  readonly FinishedAt: string;
+  readonly Process?: ProcessIdentity;
+  readonly Supervisor?: ProcessIdentity;
+}
+
+export type Move =
+  | {
+      readonly to: 'start';
+      readonly at: string;
+      readonly process: ProcessIdentity;
+      readonly supervisor: ProcessIdentity;
+    }
+  | { readonly to: 'failed'; readonly exitCode: number; readonly error: string }
+  | { readonly to: 'pause' }
+  | { readonly to: 'unpause' }
+  | {
+      readonly to: 'exit';
+      readonly at: string;
+      readonly exitCode: number;
+      readonly oomKilled?: boolean;
+      readonly error?: string;
+    }
+  | { readonly to: 'remove' }
+  | { readonly to: 'breakdown'; readonly error: string };
+
+/** Go's zero time: "never". */
+export const NEVER = '0001-01-01T00:00:00Z';
+
+export const CREATED: ContainerState = {
+  Running: false,
+  Paused: false,
+  Restarting: false,
+  OOMKilled: false,
+  RemovalInProgress: false,
+  Dead: false,
+  Pid: 0,
+  ExitCode: 0,
+  Error: '',
+  StartedAt: NEVER,
+  FinishedAt: NEVER,
+};
+
+export function statusOf(state: ContainerState): Status {
+  if (state.Dead) return 'dead';
+  if (state.RemovalInProgress) return 'removing';
+  if (state.Paused) return 'paused';
+  if (state.Running) return 'running';
+  return state.StartedAt === NEVER ? 'created' : 'exited';
+}
+
+const LEGAL: Readonly<Record<Move['to'], readonly Status[]>> = {
+  start: ['created', 'exited'],
+  failed: ['created', 'exited'],
+  pause: ['running'],
+  unpause: ['paused'],
+  exit: ['running', 'paused'],
+  remove: ['created', 'exited', 'dead', 'removing'],
+  breakdown: ['removing'],
+};
+
+/** The state after a move. Throws ERR_CONFLICT when the move is not legal from here. */
+export function transition(state: ContainerState, move: Move): ContainerState {
+  const status = statusOf(state);
+  if (!LEGAL[move.to].includes(status)) {
+    throw new GantryError(
+      'ERR_CONFLICT',
+      `cannot ${move.to} a container that is ${status}: expected ${LEGAL[move.to].join(' or ')}`,
+      { status },
+    );
+  }
+  const { Process: _process, Supervisor: _supervisor, ...rest } = state;
+  switch (move.to) {
+    case 'start':
+      return {
+        ...rest,
+        Running: true,
+        Pid: move.process.Pid,
+        ExitCode: 0,
+        Error: '',
+        OOMKilled: false,
+        StartedAt: move.at,
+        Process: move.process,
+        Supervisor: move.supervisor,
+      };
+    case 'failed':
+      return { ...rest, ExitCode: move.exitCode, Error: move.error };
+    case 'pause':
+      return { ...state, Paused: true };
+    case 'unpause':
+      return { ...state, Paused: false };
+    case 'exit':
+      return {
+        ...rest,
+        Running: false,
+        Paused: false,
+        Pid: 0,
+        ExitCode: move.exitCode,
+        FinishedAt: move.at,
+        OOMKilled: move.oomKilled ?? false,
+        Error: move.error ?? '',
+      };
+    case 'remove':
+      return { ...rest, RemovalInProgress: true, Dead: false };
+    case 'breakdown':
+      return { ...rest, RemovalInProgress: false, Dead: true, Error: move.error };
+    default:
+      return unreachable(move);
+  }
+}
