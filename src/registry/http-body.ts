@@ -50,7 +50,7 @@ class PlainBody implements BodyReader {
 
   closed(): void {
     if (this.length !== undefined && this.#left > 0)
-      throw cut(`${this.#left} of ${this.length} bytes missing`);
+      throw cut(`the connection closed with ${this.#left} of ${this.length} bytes missing`);
   }
 }
 
@@ -109,9 +109,9 @@ class ChunkedBody implements BodyReader {
   }
 
   closed(): void {
-    if (!this.complete) throw cut('its last chunk is missing');
+    if (!this.complete) throw cut('the connection closed before the last chunk');
   }
 }
 
-const cut = (what: string): GantryError =>
-  new GantryError('ERR_NETWORK', `the connection closed inside a response: ${what}`);
+export const cut = (what: string): GantryError =>
+  new GantryError('ERR_NETWORK', what, { errno: 'ECONNRESET' });

@@ -13,15 +13,23 @@ import { request as httpsRequest } from 'node:https';
 import net from 'node:net';
 import type { Duplex } from 'node:stream';
 import tls from 'node:tls';
-import { errnoCode, GantryError } from '../core/errors.js';
-import type { TlsSettings } from './endpoint.js';
-import { type BodyReader, type ByteSink, bodyReader } from './http-body.js';
+import { GantryError } from '../core/errors.js';
+import { type BodyReader, type ByteSink, bodyReader, cut } from './http-body.js';
 import { type Head, HeadReader } from './http-head.js';
+import { networkError } from './registry-error.js';
+
+export interface TlsTrust {
+  readonly context: tls.SecureContext;
+  readonly skipVerify?: boolean | undefined;
+}
 
 export interface ExchangeOptions {
   readonly url: URL;
+  /** The thing asked for, for messages: "blob 4f53cda18c2b". */
+  readonly what: string;
   readonly headers: Readonly<Record<string, string>>;
-  readonly tls: TlsSettings;
+  /** Asked for `url.host` and, where it is reached by TLS, for the proxy. */
+  readonly trust: (host: string) => TlsTrust;
   /** Proxy URL, credentials included. */
   readonly proxy?: string;
   readonly buffer: Uint8Array;
@@ -92,14 +100,13 @@ export async function exchange(o: ExchangeOptions): Promise<Head> {
       deadline = performance.now() + o.stallMs;
       socket.write(requestText(o));
     });
-    socket.on('error', (cause) => finish(networkError(o.url.host, cause)));
+    socket.on('error', (cause) => finish(networkError(o.what, o.url, cause)));
     socket.on('close', () => {
       clearInterval(timer);
       o.signal.removeEventListener('abort', cancel);
       if (!ended) {
         try {
-          if (body === undefined)
-            throw new GantryError('ERR_NETWORK', `${o.url.host} closed without a response`);
+          if (body === undefined) throw cut(`${o.url.host} closed the connection without a response`);
           body.closed();
         } catch (error) {
           failure = { error };
@@ -119,7 +126,7 @@ function openSocket(
   const onread: net.OnReadOpts = { buffer: o.buffer, callback: onBytes };
   if (tunnel !== undefined) {
     // tls has no `onread` over a socket that is already open: one copy per read, on this path alone
-    const socket = tls.connect({ ...tlsOptions(o.url, o.tls), socket: tunnel });
+    const socket = tls.connect({ ...tlsOptions(o.url, o), socket: tunnel });
     return socket.on('data', (chunk: Buffer) => {
       for (let at = 0; at < chunk.length; ) {
         const count = Math.min(o.buffer.length, chunk.length - at);
@@ -132,7 +139,7 @@ function openSocket(
   const hop = o.proxy === undefined ? o.url : new URL(o.proxy);
   const address = { host: hostname(hop), port: portOf(hop), onread };
   if (hop.protocol === 'http:') return net.connect(address);
-  return tls.connect({ ...tlsOptions(hop, hop === o.url ? o.tls : {}), ...address });
+  return tls.connect({ ...tlsOptions(hop, o), ...address });
 }
 
 /** CONNECT through the proxy. The socket has no reader yet. */
@@ -147,6 +154,7 @@ function openTunnel(o: ExchangeOptions, proxy: URL): Promise<Duplex> {
       headers: { host: target, ...proxyAuthorization(proxy) },
       agent: false,
       signal: o.signal,
+      ...(proxy.protocol === 'https:' && tlsOptions(proxy, o)),
     });
     const timer = setTimeout(() => request.destroy(timeout(o, false)), o.connectMs);
     request.on('connect', (response, socket) => {
@@ -164,7 +172,7 @@ function openTunnel(o: ExchangeOptions, proxy: URL): Promise<Duplex> {
     request.on('error', (cause) => {
       clearTimeout(timer);
       if (o.signal.aborted) reject(o.signal.reason);
-      else reject(cause instanceof GantryError ? cause : networkError(`proxy ${proxy.host}`, cause));
+      else reject(cause instanceof GantryError ? cause : networkError(`${o.what}: proxy`, proxy, cause));
     });
     request.end();
   });
@@ -200,27 +208,21 @@ function proxyAuthorization(proxy: URL): Record<string, string> {
 const hostname = (url: URL): string => url.hostname.replace(/^\[|\]$/g, '');
 const portOf = (url: URL): number => Number(url.port || (url.protocol === 'https:' ? 443 : 80));
 
-function tlsOptions(url: URL, settings: TlsSettings): tls.ConnectionOptions {
-  const name = hostname(url);
+function tlsOptions(hop: URL, o: ExchangeOptions): tls.ConnectionOptions {
+  const name = hostname(hop);
+  const { context, skipVerify } = o.trust(hop.host);
   return {
     host: name,
-    ...(net.isIP(name) === 0 ? { servername: name } : {}),
-    ...(settings.ca === undefined ? {} : { ca: [...tls.rootCertificates, ...settings.ca] }),
-    ...(settings.cert === undefined ? {} : { cert: settings.cert, key: settings.key }),
-    rejectUnauthorized: settings.skipVerify !== true,
+    ...(net.isIP(name) === 0 && { servername: name }),
+    secureContext: context,
+    rejectUnauthorized: skipVerify !== true,
     ALPNProtocols: ['http/1.1'],
   };
 }
 
 function timeout(o: ExchangeOptions, connected: boolean): GantryError {
-  return connected
-    ? new GantryError('ERR_TIMEOUT', `${o.url.host} sent nothing for ${o.stallMs} ms`)
-    : new GantryError('ERR_TIMEOUT', `no connection to ${o.url.host} within ${o.connectMs} ms`);
-}
-
-/** ERR_NETWORK that names the host, with `details.errno`. */
-function networkError(host: string, cause: unknown): GantryError {
-  const errno = errnoCode(cause);
-  const reason = cause instanceof Error && cause.message !== '' ? cause.message : errno;
-  return new GantryError('ERR_NETWORK', `${host}: ${reason}`, { errno }, { cause });
+  const why = connected
+    ? `sent nothing for ${o.stallMs} ms`
+    : `did not accept a connection within ${o.connectMs} ms`;
+  return new GantryError('ERR_TIMEOUT', `${o.what}: ${o.url.host} ${why}`);
 }
