@@ -20,11 +20,8 @@ import {
   repositoryAt,
   type Token,
 } from './endpoint.js';
-import { HttpClient, type HttpOptions, type HttpRequest } from './http.js';
-
-/** The spec's default and least life of a token, seconds. */
-const LEAST_LIFE_S = 60;
-const RENEW_AT = 0.8;
+import { HttpClient, type HttpOptions } from './http.js';
+import { basicHeader, checkRealm, readToken, tokenRequest } from './token.js';
 
 export interface AuthorizerOptions extends HttpOptions {
   /** Finds the credential of a host when first needed; without it only those in the state are known. */
@@ -36,9 +33,6 @@ export const emptyAuthState = (): AuthState => ({
   challenges: new Map(),
   tokens: new Map(),
 });
-
-const basic = (username: string, password: string): string =>
-  `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
 
 export class Authorizer {
   readonly #credentials: Map<string, Credential>;
@@ -66,7 +60,7 @@ export class Authorizer {
     const credential = await this.#credential(endpoint, repository);
     if (credential.kind === 'registry') return `Bearer ${credential.token}`;
     if (challenge.scheme === 'basic') {
-      return credential.kind === 'basic' ? basic(credential.username, credential.password) : undefined;
+      return credential.kind === 'basic' ? basicHeader(credential.username, credential.password) : undefined;
     }
     const known = this.#tokens.get(tokenKey(endpoint, challenge));
     if (known !== undefined && this.#now() < known.renewAt) return `Bearer ${known.value}`;
@@ -201,65 +195,6 @@ const challengeKey = (endpoint: Endpoint, repository: string): string =>
 
 const tokenKey = (endpoint: Endpoint, challenge: Challenge): string =>
   [endpoint.host, challenge.realm, challenge.service, challenge.scope].join(' ');
-
-function checkRealm(endpoint: Endpoint, realm: string): void {
-  const scheme = URL.canParse(realm) ? new URL(realm).protocol : '';
-  if (scheme === 'https:' || (scheme === 'http:' && endpoint.base.startsWith('http:'))) return;
-  throw new GantryError(
-    'ERR_REGISTRY',
-    `registry ${endpoint.host} names a token server that must not be asked: expected an https URL, found ${JSON.stringify(realm.split('?', 1)[0]!.slice(0, 200))}`,
-  );
-}
-
-type TokenRequest = Pick<HttpRequest, 'url' | 'method' | 'headers' | 'body' | 'route'>;
-
-/** The registry's own authority is trusted for its token server too; its client certificate is for it alone. */
-function realmRoute(endpoint: Endpoint, realm: URL): TokenRequest['route'] {
-  if (realm.hostname === new URL(endpoint.base).hostname) return { tls: endpoint.tls };
-  return endpoint.tls.ca === undefined ? {} : { tls: { ca: endpoint.tls.ca } };
-}
-
-function tokenRequest(
-  endpoint: Endpoint,
-  challenge: Challenge,
-  credential: Credential,
-  clientId: string,
-): TokenRequest {
-  const url = new URL(challenge.realm);
-  const { service, scope } = challenge;
-  const route = realmRoute(endpoint, url);
-  if (credential.kind === 'identity') {
-    const form = new URLSearchParams({
-      grant_type: 'refresh_token',
-      service,
-      client_id: clientId,
-      scope,
-      refresh_token: credential.token,
-    });
-    const headers = { 'content-type': 'application/x-www-form-urlencoded' };
-    return { url, route, method: 'POST', headers, body: form.toString() };
-  }
-  if (service !== '') url.searchParams.set('service', service);
-  for (const part of scope.split(' ')) url.searchParams.append('scope', part);
-  if (credential.kind !== 'basic') return { url, route };
-  url.searchParams.set('account', credential.username);
-  return { url, route, headers: { authorization: basic(credential.username, credential.password) } };
-}
-
-/** The cause of a JSON.parse error quotes its input, so none is attached. */
-function readToken(body: Buffer, what: string, now: number): Token {
-  let answer: { token?: unknown; access_token?: unknown; expires_in?: unknown } | null = null;
-  try {
-    answer = JSON.parse(body.toString());
-  } catch {}
-  const value = answer?.token || answer?.access_token;
-  if (typeof value !== 'string' || !/^[\x21-\x7e]+$/.test(value)) {
-    throw new GantryError('ERR_REGISTRY', `${what}: expected JSON with a token, found none`);
-  }
-  const expires = Number(answer?.expires_in);
-  const life = 1000 * Math.max(Number.isFinite(expires) ? expires : 0, LEAST_LIFE_S);
-  return { value, renewAt: now + life * RENEW_AT, expiresAt: now + life };
-}
 
 function tokenRefused(endpoint: Endpoint, credential: Credential, cause: GantryError): GantryError {
   const who = credential.kind === 'anonymous' ? 'anonymous access' : `the stored login for ${endpoint.host}`;

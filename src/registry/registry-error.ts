@@ -55,7 +55,6 @@ export function registryError(what: string, url: URL, answer: RegistryAnswer): G
     {
       status,
       url: displayURL(url),
-      ...(status === 401 && { hint: `docker login ${url.host}` }),
       ...(headers['ratelimit-remaining'] !== undefined && {
         rateLimitRemaining: clean(headers['ratelimit-remaining']),
       }),
