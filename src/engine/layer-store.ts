@@ -1,0 +1,336 @@
+/**
+ * Layers from the first byte to the last reference: composes layerdb (what is known) with the driver (the files).
+ *
+ *   stage ──► <root>/gantry/tmp/<cache-id>/{diff/, tar-split.json.gz}        held by flock; a worker fills it
+ *   park  ──► <root>/gantry/ready/<chain hex>/{diff/, tar-split.json.gz, receipt.json}   verified; parent may be missing
+ *   commit ─► settled, published by the driver, then entered in layerdb
+ *
+ * park, parked and commit of a chainID are called by who holds `lock(chainID)`. A kill anywhere leaves a directory in
+ * tmp or ready, or a driver directory that nothing refers to; never a layerdb entry without its files, in this boot.
+ * For power cuts see durability.ts: each commit leaves a mark before it is entered.
+ */
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
+import { rename, rm } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { writeFileAtomic } from '../core/atomic.js';
+import { type ChainID, chainIDOf, hexOf, parseChainID } from '../core/digest/digest.js';
+import { errnoCode, GantryError, isGantryError } from '../core/errors.js';
+import { type CacheID, newCacheID, parseCacheID } from '../core/ids.js';
+import type { Lock, LockOptions } from '../core/lock.js';
+import type { LayerDB, LayerRecord, Removal } from '../layer/layerdb.js';
+import type { LayerReceipt } from '../layer/receipt.js';
+import type { LayerDriver } from '../overlay/driver.js';
+
+export type Layer = LayerRecord;
+
+export interface Staging {
+  readonly cacheID: CacheID;
+  /** The private directory; `tar-split.json.gz` goes here. */
+  readonly dir: string;
+  /** Where the layer's files go. */
+  readonly diff: string;
+  /** Ends the hold. Called by park and discard. */
+  release(): void;
+}
+
+export interface ParkedLayer {
+  readonly chainID: ChainID;
+  readonly cacheID: CacheID;
+  readonly dir: string;
+  readonly receipt: LayerReceipt;
+}
+
+export interface LayerStoreOptions {
+  /** `<root>/gantry`. */
+  readonly directory: string;
+  readonly db: LayerDB;
+  readonly driver: LayerDriver;
+  readonly bootID: string;
+  readonly lock: (chainHex: string, options?: LockOptions) => Promise<Lock>;
+  readonly tryLock: (chainHex: string) => Promise<Lock | undefined>;
+}
+
+const TAR_SPLIT = 'tar-split.json.gz';
+const RECEIPT = 'receipt.json';
+
+export class LayerStore {
+  readonly db: LayerDB;
+  readonly #driver: LayerDriver;
+  readonly #tmp: string;
+  readonly #ready: string;
+  readonly #marks: string;
+  readonly #options: LayerStoreOptions;
+
+  constructor(options: LayerStoreOptions) {
+    this.db = options.db;
+    this.#driver = options.driver;
+    this.#tmp = join(options.directory, 'tmp');
+    this.#ready = join(options.directory, 'ready');
+    this.#marks = join(options.directory, 'durability');
+    this.#options = options;
+  }
+
+  /** The layer, when it and all below it are whole (FORMATS E3); else as if it were not there. */
+  get(chainID: ChainID): Layer | undefined {
+    return this.#stack(chainID)?.[0];
+  }
+
+  /** Every whole layer, in no order. */
+  list(): Layer[] {
+    const known = new Map<ChainID, Layer | undefined>();
+    return this.db.list().flatMap((chainID) => this.#stack(chainID, known)?.[0] ?? []);
+  }
+
+  /** From `chainID` down to the base. ERR_NOT_FOUND when one is missing or damaged. */
+  chain(chainID: ChainID): Layer[] {
+    const layers = this.#stack(chainID);
+    if (layers !== undefined) return layers;
+    throw new GantryError('ERR_NOT_FOUND', `layer ${chainID}, or one below it, is not in the store`, {
+      hint: 'pull the image again',
+    });
+  }
+
+  lock(chainID: ChainID, options: LockOptions = {}): Promise<Lock> {
+    return this.#options.lock(hexOf(chainID), options);
+  }
+
+  tryLock(chainID: ChainID): Promise<Lock | undefined> {
+    return this.#options.tryLock(hexOf(chainID));
+  }
+
+  /** A private directory for a worker to unpack into, held until park or discard. */
+  async stage(): Promise<Staging> {
+    const { makeHeldDirectory } = await import('../core/held-directory.js');
+    const held = makeHeldDirectory(this.#tmp, newCacheID);
+    try {
+      return {
+        cacheID: parseCacheID(basename(held.path)),
+        dir: held.path,
+        diff: this.#driver.prepare(held.path),
+        release: held.release,
+      };
+    } catch (error) {
+      held.release();
+      throw error;
+    }
+  }
+
+  async discard(staging: Staging): Promise<void> {
+    try {
+      await rm(staging.dir, { recursive: true, force: true });
+    } finally {
+      staging.release();
+    }
+  }
+
+  /** Puts a verified layer aside until its parent is in. It survives this process, not this boot. */
+  async park(chainID: ChainID, staging: Staging, receipt: LayerReceipt): Promise<ParkedLayer> {
+    const record = { bootID: this.#options.bootID, cacheID: staging.cacheID, receipt };
+    writeFileAtomic(join(staging.dir, RECEIPT), JSON.stringify(record));
+    const dir = this.#parkedAt(chainID);
+    await this.dropParked(chainID);
+    mkdirSync(this.#ready, { recursive: true, mode: 0o700 });
+    renameSync(staging.dir, dir);
+    staging.release();
+    return { chainID, cacheID: staging.cacheID, dir, receipt };
+  }
+
+  /** The layer that was parked in this boot; undefined when there is none or it is not whole. */
+  parked(chainID: ChainID): ParkedLayer | undefined {
+    const dir = this.#parkedAt(chainID);
+    try {
+      const { bootID, cacheID, receipt } = JSON.parse(readFileSync(join(dir, RECEIPT), 'utf8')) as {
+        bootID: string;
+        cacheID: CacheID;
+        receipt: LayerReceipt;
+      };
+      if (bootID !== this.#options.bootID || !statSync(join(dir, 'diff')).isDirectory()) return undefined;
+      statSync(join(dir, TAR_SPLIT));
+      return { chainID, cacheID: parseCacheID(cacheID), dir, receipt };
+    } catch (error) {
+      if (errnoCode(error) === 'ENOENT' || error instanceof SyntaxError) return undefined;
+      throw error;
+    }
+  }
+
+  async dropParked(chainID: ChainID): Promise<void> {
+    const away = join(this.#tmp, `${newCacheID()}-removing`);
+    mkdirSync(this.#tmp, { recursive: true, mode: 0o700 });
+    try {
+      await rename(this.#parkedAt(chainID), away);
+    } catch (error) {
+      if (errnoCode(error) === 'ENOENT') return;
+      throw error;
+    }
+    await rm(away, { recursive: true, force: true });
+  }
+
+  /** ChainIDs in the ready folder. */
+  listParked(): ChainID[] {
+    return hexNames(this.#ready);
+  }
+
+  /**
+   * Publishes a parked layer over its parent. A whole layer that is there already stays, and ours is dropped.
+   * ERR_CONFLICT when the parent is not the one that the chainID was made of.
+   */
+  async commit(parked: ParkedLayer, parent: Layer | undefined): Promise<Layer> {
+    const { chainID, cacheID, receipt, dir } = parked;
+    if (chainIDOf(parent?.chainID, receipt.diffID) !== chainID) {
+      throw new GantryError(
+        'ERR_CONFLICT',
+        `layer ${receipt.diffID} over ${parent?.chainID ?? 'nothing'} is not ${chainID}`,
+      );
+    }
+    const existing = this.get(chainID);
+    if (existing !== undefined) {
+      await this.dropParked(chainID);
+      return existing;
+    }
+    await this.remove(chainID); // damaged, or its parent was replaced
+    await this.#driver.publish({
+      id: cacheID,
+      staged: dir,
+      ...(parent === undefined ? {} : { parent: parent.cacheID }),
+      pending: receipt,
+    });
+    mkdirSync(this.#marks, { recursive: true, mode: 0o700 });
+    writeFileAtomic(this.#markOf(chainID), this.#options.bootID);
+    const record = {
+      chainID,
+      diffID: receipt.diffID,
+      ...(parent === undefined ? {} : { parent: parent.chainID }),
+      cacheID,
+      size: receipt.size,
+    };
+    this.db.write(record, join(dir, TAR_SPLIT));
+    await this.dropParked(chainID);
+    return record;
+  }
+
+  /** Takes a layer out: layerdb first, then the files. Nothing may stand on it. Does nothing when it is not there. */
+  async remove(chainID: ChainID): Promise<void> {
+    const removal = this.db.remove(chainID);
+    if (removal !== undefined) await this.#finishRemoval(removal);
+    this.dropMark(chainID);
+  }
+
+  /** What the containers' layers are and stand on: not to be removed before them. One with damaged links counts alone. */
+  cacheIDsOfContainers(): Set<CacheID> {
+    const ids = new Set<CacheID>();
+    for (const container of this.db.mounts.list()) {
+      const mount = this.db.mounts.get(container);
+      if (mount === undefined) continue;
+      ids.add(mount.mountID).add(mount.initID);
+      try {
+        for (const id of this.#driver.below(mount.mountID)) ids.add(id);
+      } catch (error) {
+        if (!isGantryError(error, 'ERR_STORE_CORRUPT')) throw error;
+      }
+    }
+    return ids;
+  }
+
+  /** Driver directories that neither layerdb nor a container knows: what a kill between two renames left. */
+  unreferenced(): CacheID[] {
+    const known = this.cacheIDsOfContainers();
+    for (const chainID of this.db.list()) {
+      const record = this.db.get(chainID);
+      if (record !== undefined) known.add(record.cacheID);
+    }
+    return this.#driver.list().filter((id) => !known.has(id));
+  }
+
+  /** Removes them. The caller holds the store lock exclusively: no commit and no container is being made. */
+  async removeUnreferenced(): Promise<CacheID[]> {
+    const ids = this.unreferenced();
+    for (const id of ids) await this.#driver.remove(id);
+    this.#driver.tidy();
+    return ids;
+  }
+
+  /** Ends what killed processes began, and drops what they left. Safe beside any number of live processes. */
+  async sweep(): Promise<void> {
+    const { sweepDirectories } = await import('../core/held-directory.js');
+    await sweepDirectories(this.#tmp, (name) => /^[0-9a-f]{64}$/.test(name) || name.includes('-removing'));
+    for (const removal of this.db.unfinishedRemovals()) await this.#finishRemoval(removal);
+    for (const chainID of [...this.db.transactions(), ...this.listParked()]) {
+      const held = await this.tryLock(chainID);
+      if (held === undefined) continue;
+      try {
+        this.db.dropTransaction(chainID);
+        if (this.parked(chainID) === undefined) await this.dropParked(chainID);
+      } finally {
+        held.release();
+      }
+    }
+  }
+
+  /** Layers that were committed and are not known to be on disk, with the boot id of the commit. */
+  marks(): { readonly chainID: ChainID; readonly bootID: string; readonly time: number }[] {
+    return hexNames(this.#marks).flatMap((chainID) => {
+      const mark = this.mark(chainID);
+      return mark === undefined ? [] : [{ chainID, ...mark }];
+    });
+  }
+
+  mark(chainID: ChainID): { readonly bootID: string; readonly time: number } | undefined {
+    const file = this.#markOf(chainID);
+    try {
+      return { bootID: readFileSync(file, 'utf8').trim(), time: statSync(file).mtimeMs };
+    } catch (error) {
+      if (errnoCode(error) === 'ENOENT') return undefined;
+      throw error;
+    }
+  }
+
+  dropMark(chainID: ChainID): void {
+    rmSync(this.#markOf(chainID), { force: true });
+  }
+
+  /** The files stay while a container stands on them: its stack must go on working; they are `unreferenced` later. */
+  async #finishRemoval({ cacheID, finish }: Removal): Promise<void> {
+    if (cacheID !== undefined && !this.cacheIDsOfContainers().has(cacheID))
+      await this.#driver.remove(cacheID);
+    finish();
+  }
+
+  /** Whole layers from `chainID` down, or undefined. `known` remembers answers between calls. */
+  #stack(chainID: ChainID, known = new Map<ChainID, Layer | undefined>()): Layer[] | undefined {
+    const records: Layer[] = [];
+    for (let at: ChainID | undefined = chainID; at !== undefined; ) {
+      const record: Layer | undefined = known.has(at) ? known.get(at) : this.db.get(at);
+      if (record === undefined) break;
+      records.push(record);
+      at = record.parent;
+    }
+    const complete = records.length > 0 && records.at(-1)?.parent === undefined;
+    const whole =
+      complete &&
+      records.every(
+        (record, index) =>
+          known.has(record.chainID) || this.#driver.has(record.cacheID, records[index + 1]?.cacheID),
+      );
+    known.set(chainID, whole ? records[0] : undefined);
+    return whole ? records : undefined;
+  }
+
+  #markOf(chainID: ChainID): string {
+    return join(this.#marks, hexOf(chainID));
+  }
+
+  #parkedAt(chainID: ChainID): string {
+    return join(this.#ready, hexOf(chainID));
+  }
+}
+
+function hexNames(directory: string): ChainID[] {
+  try {
+    return readdirSync(directory)
+      .filter((name) => /^[0-9a-f]{64}$/.test(name))
+      .map((name) => parseChainID(`sha256:${name}`));
+  } catch (error) {
+    if (errnoCode(error) === 'ENOENT') return [];
+    throw error;
+  }
+}
