@@ -145,7 +145,7 @@ export const RECIPES: Readonly<Record<ImageName, ImageRecipe>> = {
   },
   huge: {
     config: { Env: [PATH], Cmd: ['bash'] },
-    layers: [base, layer('clang-14', 'llvm-14', 'rustc', 'golang-1.19-go')],
+    layers: [base, layer('clang-14', 'rustc', 'golang-1.19-go')],
   },
   small: {
     config: { Env: [PATH], Cmd: ['bash'] },

@@ -1,0 +1,10 @@
+/** The suites by name, each loaded when it runs. */
+import type { Suite } from './suite.js';
+
+export const SUITES = {
+  hash: async () => (await import('../suites/hash.js')).hashSuite(),
+  inflate: async () => (await import('../suites/inflate.js')).inflateSuite(),
+  tar: async () => (await import('../suites/tar.js')).tarSuite(),
+} satisfies Record<string, () => Promise<Suite>>;
+
+export type SuiteName = keyof typeof SUITES;

@@ -1,0 +1,164 @@
+/**
+ * gantry and its peers, each as: is it here, how is it made ready on a fresh store, and which command pulls.
+ * Daemons are our own, on sockets and roots under the run's directory; the machine's are left alone.
+ */
+import { type ChildProcess, execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, openSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { stopChild } from '../../test/helpers/registry-fixture.js';
+import type { Meter } from './meter.js';
+
+export interface Run {
+  /** A fresh directory of this run. */
+  readonly dir: string;
+  /** host:port/repository:tag */
+  readonly reference: string;
+  readonly meter: Meter;
+}
+
+export interface Tool {
+  readonly name: string;
+  /** Programs it needs; not installed, not run. */
+  readonly programs: readonly string[];
+  version(): string;
+  /** Starts what must run before a pull. The result ends it. */
+  prepare?(run: Run): Promise<() => Promise<void>>;
+  command(run: Run): readonly string[];
+}
+
+const versionOf = (program: string, ...args: string[]): string =>
+  /\d+\.\d+[\w.+~-]*/.exec(
+    execFileSync(program, args.length ? args : ['--version'], { encoding: 'utf8' }),
+  )?.[0] ?? '?';
+
+/** The command-line program that this bench was bundled with: dist/src/cli/gantry.js. */
+const GANTRY = join(import.meta.dirname, '../src/cli/gantry.js');
+const cli = existsSync(GANTRY) ? GANTRY : join(import.meta.dirname, '../../dist/src/cli/gantry.js');
+
+export const TOOLS: readonly Tool[] = [
+  {
+    name: 'gantry',
+    programs: ['node'],
+    version: () => versionOf(process.execPath, cli, '--version'),
+    command: ({ dir, reference }) => [process.execPath, cli, '--root', dir, 'pull', '-q', reference],
+  },
+  {
+    name: 'docker',
+    programs: ['dockerd', 'docker', 'containerd'],
+    version: () => versionOf('dockerd'),
+    prepare: (run) => {
+      const at = (name: string): string => join(run.dir, name);
+      const flags = [
+        '--iptables=false',
+        '--ip6tables=false',
+        '--bridge=none',
+        '--ip-forward=false',
+        '--ip-masq=false',
+      ];
+      const places = [
+        '--data-root',
+        at('data'),
+        '--exec-root',
+        at('exec'),
+        '--pidfile',
+        at('pid'),
+        '-H',
+        `unix://${at('sock')}`,
+      ];
+      const registry = ['--insecure-registry', run.reference.slice(0, run.reference.indexOf('/'))];
+      const command = [
+        'dockerd',
+        ...flags,
+        ...places,
+        ...registry,
+        '--storage-driver',
+        'overlay2',
+        '-l',
+        'error',
+      ];
+      return daemon(run, command, ['docker', '-H', `unix://${at('sock')}`, 'version']);
+    },
+    command: ({ dir, reference }) => ['docker', '-H', `unix://${join(dir, 'sock')}`, 'pull', '-q', reference],
+  },
+  {
+    name: 'containerd',
+    programs: ['containerd', 'ctr'],
+    version: () => versionOf('containerd'),
+    prepare: (run) => {
+      const at = (name: string): string => JSON.stringify(join(run.dir, name));
+      writeFileSync(
+        join(run.dir, 'config.toml'),
+        `version = 2\nroot = ${at('root')}\nstate = ${at('state')}\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n[grpc]\naddress = ${at('sock')}\n`,
+      );
+      return daemon(
+        run,
+        ['containerd', '-c', join(run.dir, 'config.toml'), '-l', 'error'],
+        ['ctr', '-a', join(run.dir, 'sock'), 'version'],
+      );
+    },
+    command: ({ dir, reference }) => [
+      'ctr',
+      ...['-a', join(dir, 'sock'), 'images', 'pull', '--plain-http', '--snapshotter', 'overlayfs', reference],
+    ],
+  },
+  {
+    name: 'podman',
+    programs: ['podman'],
+    version: () => versionOf('podman'),
+    command: ({ dir, reference }) => [
+      'podman',
+      ...['--root', join(dir, 'root'), '--runroot', join(dir, 'run'), '--storage-driver', 'overlay'],
+      ...['pull', '-q', '--tls-verify=false', reference],
+    ],
+  },
+  {
+    name: 'skopeo+umoci',
+    programs: ['skopeo', 'umoci'],
+    version: () => `${versionOf('skopeo')} + ${versionOf('umoci')}`,
+    command: ({ dir, reference }) => [
+      'sh',
+      '-ec',
+      'skopeo --insecure-policy copy -q --src-tls-verify=false "docker://$1" "oci:$2/layout:x"; umoci unpack --image "$2/layout:x" "$2/bundle"',
+      'sh',
+      reference,
+      dir,
+    ],
+  },
+];
+
+/** True when every program of the tool is on PATH, and gantry's is built. */
+export const installed = (tool: Tool): boolean =>
+  tool.programs.every((program) => {
+    const places = (process.env.PATH ?? '').split(':').concat('/usr/sbin');
+    return places.some((place) => existsSync(join(place, program)));
+  }) &&
+  (tool.name !== 'gantry' || existsSync(cli));
+
+/** Starts a daemon in the run's group and waits until `probe` succeeds and its start-up work has died down. */
+async function daemon(
+  run: Run,
+  command: readonly string[],
+  probe: readonly string[],
+): Promise<() => Promise<void>> {
+  mkdirSync(run.dir, { recursive: true });
+  const log = openSync(join(run.dir, 'daemon.log'), 'a');
+  const child: ChildProcess = run.meter.spawn(command, { stdio: ['ignore', log, log] });
+  const answers = (): boolean => {
+    try {
+      execFileSync(probe[0]!, probe.slice(1), { stdio: 'ignore', timeout: 5000 });
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  for (let attempt = 0; !answers(); attempt++) {
+    if (child.exitCode !== null || attempt === 100) {
+      await stopChild(child);
+      throw new Error(`${command[0]} did not start; see ${run.dir}/daemon.log`);
+    }
+    await sleep(200);
+  }
+  await sleep(1000);
+  return () => stopChild(child);
+}
