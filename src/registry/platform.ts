@@ -48,7 +48,7 @@ export function formatPlatform(platform: PlatformSpec): string {
 /** Parses `os/arch[/variant]` or a bare architecture, with docker's aliases. Throws ERR_INVALID_ARGUMENT. */
 export function parsePlatform(text: string): PlatformSpec {
   const parts = text.split('/');
-  if (parts.length > 3 || parts.some((part) => !/^[A-Za-z0-9_.-]+$/.test(part))) {
+  if (parts.length > 3 || parts.some((part) => !/^[A-Za-z0-9][A-Za-z0-9_.-]*$/.test(part))) {
     throw new GantryError(
       'ERR_INVALID_ARGUMENT',
       `platform: expected os/arch[/variant] such as linux/arm64, found ${JSON.stringify(text)}`,
