@@ -3,36 +3,25 @@
  * and no rename by a running container, leads out of its root (CVE-2024-9676, CVE-2026-55686).
  */
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
-import { bind, check, cstring, E, errno } from '../core/fsops/libc.js';
+import { O, opener, RESOLVE } from '../core/fsops/at.js';
+import { check, cstring, E, errno } from '../core/fsops/libc.js';
 import { invalid } from './flags/invalid.js';
 
-const SYS_openat2 = 437; // the same on every architecture
-const RESOLVE_NO_MAGICLINKS = 0x02;
-const RESOLVE_IN_ROOT = 0x10;
 const ACCOUNT_FILE_BYTES = 8 * 1024 * 1024;
-
-const syscall = bind<
-  (number: number, dirfd: number, path: Uint8Array, how: BigUint64Array, size: number) => number
->('long syscall(long, int, const void*, const void*, size_t)');
 
 /** A descriptor of `path` taken as inside `root`, for the caller to close; undefined when nothing is there. */
 export function openBeneath(root: string, path: string, flags: number): number | undefined {
-  const dirfd = openSync(root, constants.O_RDONLY | constants.O_DIRECTORY);
+  const open = opener(flags | O.CLOEXEC, RESOLVE.IN_ROOT | RESOLVE.NO_MAGICLINKS);
+  const directory = openSync(root, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
-    const O_CLOEXEC = 0o2000000;
-    const how = new BigUint64Array([
-      BigInt(flags | O_CLOEXEC),
-      0n,
-      BigInt(RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS),
-    ]);
     for (;;) {
-      const fd = syscall(SYS_openat2, dirfd, cstring(path), how, how.byteLength);
+      const fd = open(directory, cstring(path));
       if (fd >= 0) return fd;
       if (errno() === E.ENOENT || errno() === E.ENOTDIR) return undefined;
       if (errno() !== E.EAGAIN && errno() !== E.EINTR) check(-1, 'openat2', path); // EAGAIN: a rename raced
     }
   } finally {
-    closeSync(dirfd);
+    closeSync(directory);
   }
 }
 

@@ -1,0 +1,141 @@
+/**
+ * The containers of a store:
+ *
+ *   <root>/containers/            0710
+ *       <id>/                     0710
+ *           config.v2.json        0600   the record (container-record.ts), replaced atomically
+ *           hostconfig.json       0600   Docker's HostConfig
+ *           hostname hosts resolv.conf   0644, bind mounted
+ *           mounts/               0700
+ *
+ * A directory without config.v2.json is a creation that did not finish; no command sees it. Who changes a container
+ * holds its lock. A record that cannot be read is passed over by `list` and told by `get`.
+ */
+import { mkdirSync, readdirSync, readFileSync, renameSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { writeFileAtomic } from '../core/atomic.js';
+import { errnoCode, GantryError } from '../core/errors.js';
+import { type ContainerID, parseContainerID } from '../core/ids.js';
+import { type ContainerRecord, DOCKER_EMPTY, plainName } from './container-record.js';
+import type { HostConfig } from './create-request.js';
+
+export class ContainerStore {
+  readonly #directory: string;
+  readonly #tmp: string;
+
+  constructor(root: string) {
+    this.#directory = join(root, 'containers');
+    this.#tmp = join(root, 'gantry', 'tmp');
+  }
+
+  /** A path of the container's directory. */
+  path(id: ContainerID, ...names: string[]): string {
+    return join(this.#directory, id, ...names);
+  }
+
+  makeDirectory(id: ContainerID): void {
+    mkdirSync(this.#directory, { recursive: true, mode: 0o710 });
+    mkdirSync(this.path(id), { mode: 0o710 });
+    mkdirSync(this.path(id, 'mounts'), { mode: 0o700 });
+  }
+
+  /** Undefined when there is none. ERR_STORE_CORRUPT when its record cannot be read. */
+  get(id: ContainerID): ContainerRecord | undefined {
+    return this.#read(id, 'config.v2.json') as ContainerRecord | undefined;
+  }
+
+  hostConfig(id: ContainerID): HostConfig {
+    return (this.#read(id, 'hostconfig.json') ?? {}) as HostConfig;
+  }
+
+  /** Synced: a power cut must not leave half a record. */
+  put(record: ContainerRecord): void {
+    const text = JSON.stringify({ ...DOCKER_EMPTY, ...record });
+    writeFileAtomic(this.path(record.ID, 'config.v2.json'), text, { sync: true });
+  }
+
+  putHostConfig(id: ContainerID, hostConfig: HostConfig): void {
+    writeFileAtomic(this.path(id, 'hostconfig.json'), JSON.stringify(hostConfig), { sync: true });
+  }
+
+  /** Every container whose record can be read, newest first. */
+  list(): ContainerRecord[] {
+    const records = this.#ids().flatMap((id) => {
+      try {
+        return this.get(id) ?? [];
+      } catch {
+        return [];
+      }
+    });
+    return records.sort((a, b) => (a.Created < b.Created ? 1 : a.Created > b.Created ? -1 : 0));
+  }
+
+  /** Ids of directories without a record. */
+  unfinished(): ContainerID[] {
+    return this.#ids().filter((id) => {
+      try {
+        return this.get(id) === undefined;
+      } catch {
+        return false;
+      }
+    });
+  }
+
+  /**
+   * By full id, name, or the beginning of an id that no other shares, in this order. ERR_NOT_FOUND and ERR_AMBIGUOUS
+   * in Docker's words.
+   */
+  find(what: string): ContainerRecord {
+    if (/^[a-f0-9]{64}$/.test(what)) {
+      const exact = this.get(parseContainerID(what));
+      if (exact !== undefined) return exact;
+    }
+    const records = this.list();
+    const named = records.find((record) => plainName(record) === what.replace(/^\//, ''));
+    if (named !== undefined) return named;
+    const begun = /^[a-f0-9]+$/.test(what) ? records.filter((record) => record.ID.startsWith(what)) : [];
+    if (begun.length === 1) return begun[0]!;
+    if (begun.length > 1) {
+      throw new GantryError('ERR_AMBIGUOUS', `multiple IDs found with provided prefix: ${what}`);
+    }
+    throw new GantryError('ERR_NOT_FOUND', `No such container: ${what}`, { container: what });
+  }
+
+  /** Takes the directory away: out of sight by one rename, then deleted. Does nothing when it is not there. */
+  async remove(id: ContainerID): Promise<void> {
+    const away = join(this.#tmp, `container-${id}-removing`);
+    mkdirSync(this.#tmp, { recursive: true, mode: 0o700 });
+    await rm(away, { recursive: true, force: true });
+    try {
+      renameSync(this.path(id), away);
+    } catch (error) {
+      if (errnoCode(error) !== 'ENOENT') throw error;
+    }
+    await rm(away, { recursive: true, force: true });
+  }
+
+  #ids(): ContainerID[] {
+    try {
+      return readdirSync(this.#directory)
+        .filter((name) => /^[a-f0-9]{64}$/.test(name))
+        .map(parseContainerID);
+    } catch (error) {
+      if (errnoCode(error) === 'ENOENT') return [];
+      throw error;
+    }
+  }
+
+  #read(id: ContainerID, name: string): unknown {
+    const path = this.path(id, name);
+    try {
+      const value: unknown = JSON.parse(readFileSync(path, 'utf8'));
+      if (typeof value === 'object' && value !== null) return value;
+      throw new SyntaxError('expected an object');
+    } catch (cause) {
+      if (errnoCode(cause) === 'ENOENT') return undefined;
+      if (!(cause instanceof SyntaxError)) throw cause;
+      throw new GantryError('ERR_STORE_CORRUPT', `${path}: ${cause.message}`, { file: path }, { cause });
+    }
+  }
+}
