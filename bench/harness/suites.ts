@@ -5,6 +5,7 @@ export const SUITES = {
   hash: async () => (await import('../suites/hash.js')).hashSuite(),
   inflate: async () => (await import('../suites/inflate.js')).inflateSuite(),
   tar: async () => (await import('../suites/tar.js')).tarSuite(),
+  apply: async () => (await import('../suites/apply.js')).applySuite(),
 } satisfies Record<string, () => Promise<Suite>>;
 
 export type SuiteName = keyof typeof SUITES;

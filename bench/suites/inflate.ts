@@ -43,13 +43,14 @@ function inflating(name: string, kind: Compression, from: Decompressors, blob: B
       const commit = (length: number): void => {
         total += length;
       };
-      const inflater = from.create(kind, input, { acquire: () => output, commit });
+      const inflater = from.create(kind, { acquire: () => output, commit });
       for (let at = 0; at < blob.length; at += CHUNK) {
         const part = blob.subarray(at, at + CHUNK);
         input.set(part);
-        inflater.write(0, part.length);
+        inflater.write(input, 0, part.length);
       }
       inflater.finish();
+      inflater.close();
       if (total !== bytes) throw new Error(`${name}: expected ${bytes} bytes, found ${total}`);
     },
   };
