@@ -25,3 +25,21 @@ export const addressOf = (buffer: Uint8Array): bigint => koffi.address(buffer);
 
 /** Bytes whose address stays: never from Node's shared pool, never on the V8 heap. */
 export const fixedBuffer = (length: number): Uint8Array => new Uint8Array(new ArrayBuffer(length));
+
+/**
+ * Addresses of the few fixed buffers that hot calls pass, as numbers (user addresses stay below 2^47): asking koffi
+ * each time costs as much as the call.
+ */
+export class AddressCache {
+  #memory: ArrayBufferLike | undefined;
+  #base = 0;
+
+  /** Where byte 0 of `bytes` lies. */
+  of(bytes: Uint8Array): number {
+    if (bytes.buffer !== this.#memory) {
+      this.#memory = bytes.buffer;
+      this.#base = Number(addressOf(bytes)) - bytes.byteOffset;
+    }
+    return this.#base + bytes.byteOffset;
+  }
+}

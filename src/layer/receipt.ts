@@ -4,11 +4,14 @@
  * or trailing slash, because a name in a tar is bytes.
  */
 import type { DiffID, Digest } from '../core/digest/digest.js';
+import type { Compression } from '../core/oci/media-types.js';
 
 export interface LayerReceipt {
   /** Digest of the blob as fetched; for a source without one (a local tar) the digest of the bytes read. */
   readonly digest: Digest;
   readonly diffID: DiffID;
+  /** As found in the blob's first bytes, whatever the media type says. */
+  readonly compression: Compression;
   /** Bytes read from the source, and bytes of the tar they became. */
   readonly compressedSize: number;
   readonly tarSize: number;

@@ -17,23 +17,21 @@ import { loadZstd } from './zstd.js';
 export interface Decompressors {
   readonly gzip: InflaterBackend;
   readonly zstd: InflaterBackend | undefined;
-  /** A decompressor that reads from `input` and writes to `target`. ERR_UNSUPPORTED when the host has none. */
-  create(compression: Compression, input: Uint8Array, target: OutputTarget): Inflater;
+  /** A decompressor that writes to `target`. ERR_UNSUPPORTED when the host has none. */
+  create(compression: Compression, target: OutputTarget): Inflater;
 }
 
 /** Bytes of an uncompressed layer go on as they are, copied once into the target's regions. */
 class Passthrough implements Inflater {
   #fill = 0;
-  constructor(
-    readonly input: Uint8Array,
-    readonly target: OutputTarget,
-  ) {}
-  write(start: number, end: number): void {
-    this.#fill = pushBytes(this.target, this.input, start, end, this.#fill);
+  constructor(readonly target: OutputTarget) {}
+  write(bytes: Uint8Array, start: number, end: number): void {
+    this.#fill = pushBytes(this.target, bytes, start, end, this.#fill);
   }
   finish(): void {
     if (this.#fill > 0) this.target.commit(this.#fill);
   }
+  close(): void {}
 }
 
 /** Decodes two gzip members and zero padding in small steps and compares. */
@@ -49,9 +47,10 @@ function decodesGzip(make: () => Codec): boolean {
     commit: (length: number) => void parts.push(Buffer.from(region.subarray(0, length))),
   };
   try {
-    const inflater = new StreamInflater(make(), input, target);
-    for (let at = 0; at < input.length; at += 7) inflater.write(at, Math.min(at + 7, input.length));
+    const inflater = new StreamInflater(make(), target);
+    for (let at = 0; at < input.length; at += 7) inflater.write(input, at, Math.min(at + 7, input.length));
     inflater.finish();
+    inflater.close();
   } catch {
     return false;
   }
@@ -81,11 +80,11 @@ export function chooseDecompressors(choice: BackendChoice = {}): Decompressors {
   return {
     gzip,
     zstd,
-    create(compression, input, target) {
-      if (compression === 'none') return new Passthrough(input, target);
+    create(compression, target) {
+      if (compression === 'none') return new Passthrough(target);
       const make = compression === 'gzip' ? makeGzip : makeZstd;
-      if (make !== undefined) return new StreamInflater(make(), input, target);
-      if (nodeDecodes(compression)) return new NodeInflater(compression, input, target);
+      if (make !== undefined) return new StreamInflater(make(), target);
+      if (nodeDecodes(compression)) return new NodeInflater(compression, target);
       throw new GantryError(
         'ERR_UNSUPPORTED',
         'this host cannot decode zstd layers: libzstd.so.1 was not found',

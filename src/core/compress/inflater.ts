@@ -1,10 +1,11 @@
 /**
- * A decompressor as a synchronous push: compressed bytes go in as views of one fixed input buffer, tar bytes come
- * out in regions that the target lends. Nothing is allocated per chunk; on this kind of machine a fresh page costs
- * more than hashing the bytes in it (DESIGN §4).
+ * A decompressor as a synchronous push: compressed bytes go in as ranges of a fixed buffer, tar bytes come out in
+ * regions that the target lends. Nothing is allocated per chunk; on this kind of machine a fresh page costs more than
+ * hashing the bytes in it (DESIGN §4).
  *
- *   write(start, end) …  any number of times, over the input buffer given at construction
- *   finish()             throws when the stream is not at its end; commits the last region
+ *   write(bytes, start, end) …  any number of times; `bytes` lies in an ArrayBuffer of its own (fixedBuffer)
+ *   finish()                    throws when the stream is not at its end; commits the last region
+ *   close()                     frees what a library allocated; after finish or instead of it
  */
 import { GantryError } from '../errors.js';
 import type { Compression } from '../oci/media-types.js';
@@ -18,8 +19,9 @@ export interface OutputTarget {
 }
 
 export interface Inflater {
-  write(start: number, end: number): void;
+  write(bytes: Uint8Array, start: number, end: number): void;
   finish(): void;
+  close(): void;
 }
 
 export type InflaterBackend = 'isa-l' | 'zlib' | 'node-zlib' | 'libzstd' | 'node-zstd' | 'none';

@@ -14,15 +14,13 @@ export const nodeDecodes = (format: Format): boolean =>
 
 export class NodeInflater implements Inflater {
   readonly #format: Format;
-  readonly #input: Uint8Array;
   readonly #target: OutputTarget;
   readonly #stream: Gunzip | ZstdDecompress;
   #fill = 0;
   #error: Error | undefined;
 
-  constructor(format: Format, input: Uint8Array, target: OutputTarget) {
+  constructor(format: Format, target: OutputTarget) {
     this.#format = format;
-    this.#input = input;
     this.#target = target;
     this.#stream = format === 'gzip' ? new Gunzip({}) : new ZstdDecompress({});
     this.#stream.on('data', (bytes: Buffer) => {
@@ -33,8 +31,8 @@ export class NodeInflater implements Inflater {
     });
   }
 
-  write(start: number, end: number): void {
-    this.#stream.write(Buffer.from(this.#input.subarray(start, end)));
+  write(bytes: Uint8Array, start: number, end: number): void {
+    this.#stream.write(Buffer.from(bytes.subarray(start, end)));
     this.#check();
   }
 
@@ -46,5 +44,9 @@ export class NodeInflater implements Inflater {
     this.#stream.end();
     this.#check();
     if (this.#fill > 0) this.#target.commit(this.#fill);
+  }
+
+  close(): void {
+    this.#stream.close();
   }
 }

@@ -1,11 +1,11 @@
 /**
- * The loop that every foreign decompressor shares: input pointers into the fixed buffer, output pointers into the
+ * The loop that every foreign decompressor shares: input pointers into a fixed buffer, output pointers into the
  * target's regions, and the rule for what follows the end of a gzip member or zstd frame.
  *
  *   gzip: another member (1f…), or zero padding up to the end of the blob, as gzip(1) accepts; else an error
  *   zstd: another frame, which the library judges itself
  */
-import { addressOf } from '../ffi.js';
+import { AddressCache, addressOf } from '../ffi.js';
 import { corrupt, type Inflater, type OutputTarget } from './inflater.js';
 
 /** One stream of a C library. Addresses are raw pointers; `step` consumes input and fills output. */
@@ -13,8 +13,8 @@ export interface Codec {
   readonly format: 'gzip' | 'zstd';
   readonly availIn: number;
   readonly availOut: number;
-  input(address: bigint, length: number): void;
-  output(address: bigint, length: number): void;
+  input(address: number, length: number): void;
+  output(address: number, length: number): void;
   /** True when a member or frame ended. Throws ERR_LAYER_INVALID on damaged data. */
   step(): boolean;
   /** Makes ready for the next member. */
@@ -27,36 +27,28 @@ const GZIP_FIRST_BYTE = 0x1f;
 
 export class StreamInflater implements Inflater {
   readonly #codec: Codec;
-  readonly #input: Uint8Array;
-  readonly #inputAddress: bigint;
+  readonly #input = new AddressCache();
   readonly #target: OutputTarget;
-  readonly #addresses = new Map<Uint8Array, bigint>();
+  readonly #output = new Map<Uint8Array, number>();
   #region: Uint8Array | undefined;
   #position: 'start' | 'member' | 'between' | 'padding' = 'start';
   #open = true;
 
-  constructor(codec: Codec, input: Uint8Array, target: OutputTarget) {
+  constructor(codec: Codec, target: OutputTarget) {
     this.#codec = codec;
-    this.#input = input;
-    this.#inputAddress = addressOf(input);
     this.#target = target;
   }
 
-  write(start: number, end: number): void {
-    try {
-      for (let at = start; at < end; ) at = this.#member(at, end);
-    } catch (error) {
-      this.close();
-      throw error;
-    }
+  write(bytes: Uint8Array, start: number, end: number): void {
+    for (let at = start; at < end; ) at = this.#member(bytes, at, end);
   }
 
   /** Feeds one member's bytes, or one byte of padding; returns where it stopped. */
-  #member(at: number, end: number): number {
+  #member(bytes: Uint8Array, at: number, end: number): number {
     const codec = this.#codec;
     if (this.#position === 'between' || this.#position === 'padding') {
       if (codec.format === 'gzip') {
-        const byte = this.#input[at];
+        const byte = bytes[at];
         if (byte === 0) {
           this.#position = 'padding';
           return at + 1;
@@ -68,7 +60,7 @@ export class StreamInflater implements Inflater {
       codec.reset();
     }
     this.#position = 'member';
-    codec.input(this.#inputAddress + BigInt(at), end - at);
+    codec.input(this.#input.of(bytes) + at, end - at);
     for (;;) {
       this.#region ??= this.#lend();
       const ended = codec.step();
@@ -86,10 +78,10 @@ export class StreamInflater implements Inflater {
 
   #lend(): Uint8Array {
     const region = this.#target.acquire();
-    let address = this.#addresses.get(region);
+    let address = this.#output.get(region);
     if (address === undefined) {
-      address = addressOf(region);
-      this.#addresses.set(region, address);
+      address = Number(addressOf(region));
+      this.#output.set(region, address);
     }
     this.#codec.output(address, region.length);
     return region;
@@ -101,7 +93,6 @@ export class StreamInflater implements Inflater {
   }
 
   finish(): void {
-    this.close();
     if (this.#position === 'start') throw corrupt(this.#codec.format, 'empty');
     if (this.#position === 'member') throw corrupt(this.#codec.format, 'unexpected end');
     if (this.#region !== undefined) this.#commit(this.#region.length - this.#codec.availOut);

@@ -42,11 +42,11 @@ export function loadZlib(): (() => Codec) | undefined {
         return view.getUint32(OFFSET.availOut, true);
       },
       input(address, length) {
-        view.setBigUint64(OFFSET.nextIn, address, true);
+        view.setBigUint64(OFFSET.nextIn, BigInt(address), true);
         view.setUint32(OFFSET.availIn, length, true);
       },
       output(address, length) {
-        view.setBigUint64(OFFSET.nextOut, address, true);
+        view.setBigUint64(OFFSET.nextOut, BigInt(address), true);
         view.setUint32(OFFSET.availOut, length, true);
       },
       step() {

@@ -35,8 +35,8 @@ export function loadZstd(): (() => Codec) | undefined {
     const to = new DataView(sink.buffer);
     const left = (view: DataView): number =>
       Number(view.getBigUint64(SIZE, true) - view.getBigUint64(POSITION, true));
-    const point = (view: DataView, address: bigint, length: number): void => {
-      view.setBigUint64(0, address, true);
+    const point = (view: DataView, address: number, length: number): void => {
+      view.setBigUint64(0, BigInt(address), true);
       view.setBigUint64(SIZE, BigInt(length), true);
       view.setBigUint64(POSITION, 0n, true);
     };

@@ -5,7 +5,7 @@
  */
 import { createCRC64 } from 'hash-wasm';
 import { GantryError } from '../errors.js';
-import { addressOf, loadLibrary } from '../ffi.js';
+import { AddressCache, loadLibrary } from '../ffi.js';
 
 export interface Crc64 {
   reset(): void;
@@ -20,24 +20,18 @@ const MASK = 0xffff_ffff_ffff_ffffn;
 
 function isalCrc64(): Crc64 | undefined {
   const crc = loadLibrary('libisal.so.2')?.bind<
-    (seed: bigint | number, address: bigint, length: number) => bigint | number
+    (seed: bigint | number, address: number, length: number) => bigint | number
   >('uint64_t crc64_iso_refl(uint64_t, uintptr_t, uint64_t)');
   if (crc === undefined) return undefined;
   const out = Buffer.alloc(8);
   let state: bigint | number = 0;
-  // Almost all updates come from one or two fixed buffers; asking for an address costs as much as the checksum.
-  let lastBuffer: ArrayBufferLike | undefined;
-  let lastAddress = 0n;
+  const addresses = new AddressCache();
   return {
     reset() {
       state = 0;
     },
     update(bytes, start, end) {
-      if (bytes.buffer !== lastBuffer) {
-        lastBuffer = bytes.buffer;
-        lastAddress = addressOf(bytes) - BigInt(bytes.byteOffset);
-      }
-      state = crc(state, lastAddress + BigInt(bytes.byteOffset + start), end - start);
+      state = crc(state, addresses.of(bytes) + start, end - start);
     },
     digest() {
       out.writeBigUInt64BE(BigInt(state) & MASK);

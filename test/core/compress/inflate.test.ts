@@ -15,16 +15,17 @@ function inflate(backend: InflaterBackend, compression: Compression, stream: Buf
   const input = fixedBuffer(Math.max(step, 1));
   const region = fixedBuffer(4096);
   const parts: Buffer[] = [];
-  const inflater = chosen.create(compression, input, {
+  const inflater = chosen.create(compression, {
     acquire: () => region,
     commit: (length) => void parts.push(Buffer.from(region.subarray(0, length))),
   });
   for (let at = 0; at < stream.length; at += step) {
     const part = stream.subarray(at, at + step);
     input.set(part);
-    inflater.write(0, part.length);
+    inflater.write(input, 0, part.length);
   }
   inflater.finish();
+  inflater.close();
   return Buffer.concat(parts);
 }
 
