@@ -1,0 +1,51 @@
+/**
+ * A killed CLI takes its container with it. A shell in a session of its own waits on a pipe whose other end only
+ * this process has: a line says that all ended well; end of file, that this process died. It then ends the container
+ * and unmounts its root; the next gantry command writes down the rest.
+ *
+ * No parent-death signal reaches so far: the kernel sends it when the process that made the container's first one
+ * ends, and that is the runtime's `create`. The ending is tried three times, because a `create` that was under way
+ * when we died may come up after the first.
+ */
+import { spawn } from 'node:child_process';
+import { closeSync, writeSync } from 'node:fs';
+import type { OciRuntime } from './oci-runtime.js';
+import { pipe } from './pipe.js';
+
+const SCRIPT = `read -r _ && exit 0
+id=$1 root=$2; shift 2
+for pause in 0.05 0.5 1; do
+  sleep "$pause"
+  "$@" delete --force "$id"
+  umount -l "$root"
+done`;
+
+export interface Watchdog {
+  /** The container is gone, or stays without us. */
+  disarm(): void;
+}
+
+/** `root` is the mount point of the container's root. */
+export function watch(runtime: OciRuntime, id: string, root: string): Watchdog {
+  const { read, write } = pipe();
+  const child = spawn('sh', ['-c', SCRIPT, 'gantry-watchdog', id, root, ...runtime.command], {
+    stdio: [read, 'ignore', 'ignore'],
+    detached: true,
+    // Nothing of the caller's: CI systems find what to kill by variables like BUILD_ID.
+    env: { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' },
+    cwd: '/',
+  });
+  child.on('error', () => {}); // a host without sh: the next command cleans up
+  child.unref();
+  closeSync(read);
+  return {
+    disarm: () => {
+      try {
+        writeSync(write, '\n');
+      } catch {
+        // EPIPE: somebody killed it
+      }
+      closeSync(write);
+    },
+  };
+}

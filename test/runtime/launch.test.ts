@@ -1,0 +1,201 @@
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { arch, release, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { newContainerID } from '../../src/core/ids.js';
+import { bundle, specText } from '../../src/runtime/bundle.js';
+import { boundingSet } from '../../src/runtime/capabilities.js';
+import { cgroupLayout } from '../../src/runtime/cgroup-layout.js';
+import type { ContainerSettings, HostConfig } from '../../src/runtime/create-request.js';
+import { hostDevices } from '../../src/runtime/devices.js';
+import { type Launched, launch } from '../../src/runtime/launch.js';
+import { chooseRuntime } from '../../src/runtime/oci-runtime.js';
+import seccompDefault from '../../src/runtime/seccomp-default.json' with { type: 'json' };
+import { busyboxRootfs, whyNoContainers } from './busybox.js';
+import { hostConfigOf } from './host-config.js';
+
+const cgroups = cgroupLayout();
+
+for (const name of ['crun', 'runc']) {
+  const why = whyNoContainers(name);
+  describe.skipIf(why !== undefined)(`a container through ${name}${why ? ` (skipped: ${why})` : ''}`, () => {
+    let directory: string;
+    beforeAll(() => {
+      directory = mkdtempSync(join(tmpdir(), 'gantry-launch-'));
+      mkdirSync(join(directory, 'rootfs'));
+      busyboxRootfs(join(directory, 'rootfs'));
+    });
+    afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+    const prepare = async (
+      settings: ContainerSettings,
+      hostConfig: Partial<HostConfig> = {},
+    ): Promise<Launched & { readonly id: string }> => {
+      const id = newContainerID();
+      const place = join(directory, id.slice(0, 12));
+      mkdirSync(place);
+      for (const file of ['hostname', 'hosts', 'resolv.conf']) writeFileSync(join(place, file), `${file}\n`);
+      const rootfs = join(directory, 'rootfs');
+      const { spec } = bundle({
+        id,
+        rootfs,
+        settings,
+        hostConfig: hostConfigOf(hostConfig),
+        user: { uid: 0, gid: 0, additionalGids: [0], home: '/root' },
+        mounts: [],
+        networkFiles: {
+          hostname: join(place, 'hostname'),
+          hosts: join(place, 'hosts'),
+          'resolv.conf': join(place, 'resolv.conf'),
+        },
+        defaultSeccomp: seccompDefault,
+        host: {
+          cgroups,
+          bounding: boundingSet(readFileSync('/proc/self/status', 'utf8')),
+          arch: arch(),
+          kernel: release(),
+          devices: hostDevices,
+        },
+      });
+      writeFileSync(join(place, 'config.json'), specText(spec));
+      const runtime = chooseRuntime({ forced: name, cgroups, stateDirectory: join(directory, 'state') });
+      const launched = await launch({
+        runtime,
+        id,
+        bundle: place,
+        rootfs,
+        terminal: settings.Tty ?? false,
+        openStdin: settings.OpenStdin ?? false,
+        command: settings.Cmd?.[0] ?? '',
+        cwd: settings.WorkingDir ?? '/',
+      });
+      return { ...launched, id };
+    };
+
+    const run = async (settings: ContainerSettings, hostConfig?: Partial<HostConfig>) => {
+      const container = await prepare(settings, hostConfig);
+      const output = Promise.all([text(container.stdout), container.stderr ? text(container.stderr) : '']);
+      await container.start();
+      const code = await container.exited;
+      const [stdout, stderr] = await output;
+      await container.remove();
+      return { code, stdout, stderr };
+    };
+    const sh = (script: string, more: ContainerSettings = {}, hostConfig?: Partial<HostConfig>) =>
+      run({ Cmd: ['sh', '-c', script], ...more }, hostConfig);
+
+    it('gives output and exit code, and is pid 1', async () => {
+      const result = await sh('echo $$; echo oops >&2; exit 3');
+      expect(result).toEqual({ code: 3, stdout: '1\n', stderr: 'oops\n' });
+    });
+
+    it('has stdio that can be opened by name', async () => {
+      expect((await sh('echo again > /dev/stdout')).stdout).toBe('again\n');
+    });
+
+    it('reads stdin when it is open, and has none when not', async () => {
+      const container = await prepare({ Cmd: ['cat'], OpenStdin: true });
+      const output = text(container.stdout);
+      await container.start();
+      container.stdin?.end('typed');
+      expect(await container.exited).toBe(0);
+      expect(await output).toBe('typed');
+      await container.remove();
+      expect(await run({ Cmd: ['cat'] })).toMatchObject({ code: 0, stdout: '' });
+    });
+
+    it('tells 128 + n by signal n', async () => {
+      const container = await prepare({ Cmd: ['sleep', '60'] });
+      await container.start();
+      container.kill(9);
+      expect(await container.exited).toBe(137);
+      await container.remove();
+    });
+
+    it.each([
+      [
+        'no-such-program',
+        'ERR_COMMAND_NOT_FOUND',
+        'exec: "no-such-program": executable file not found in $PATH',
+      ],
+      [
+        '/bin/no-such',
+        'ERR_COMMAND_NOT_FOUND',
+        'exec: "/bin/no-such": stat /bin/no-such: no such file or directory',
+      ],
+      ['/etc/not-executable', 'ERR_COMMAND_NOT_EXECUTABLE', 'exec: "/etc/not-executable": permission denied'],
+      ['/etc', 'ERR_COMMAND_NOT_EXECUTABLE', 'exec: "/etc": permission denied'],
+    ])('refuses %s with %s', async (command, code, message) => {
+      await expect(run({ Cmd: [command] })).rejects.toMatchObject({
+        code,
+        message: expect.stringContaining(message),
+      });
+    });
+
+    it('has a terminal of the size that is set, without one on our side', async () => {
+      const container = await prepare({
+        Cmd: ['sh', '-c', 'read x; stty size; tty; exit 4'],
+        Tty: true,
+        OpenStdin: true,
+      });
+      const output = text(container.stdout);
+      await container.start();
+      container.resize({ rows: 33, columns: 101 });
+      container.stdin?.write('go\n');
+      expect(await container.exited).toBe(4);
+      expect(await output).toBe('go\r\n33 101\r\n/dev/pts/0\r\n');
+      await container.remove();
+    });
+
+    it('limits memory and processes in its own cgroup, which goes with it', async () => {
+      const container = await prepare({ Cmd: ['sleep', '60'] }, { Memory: 64 << 20, PidsLimit: 17 });
+      await container.start();
+      const file = (controller: string, v1: string, v2: string) =>
+        join(
+          cgroups.controllers.get(controller)!,
+          'gantry',
+          container.id,
+          cgroups.version === 'v2' ? v2 : v1,
+        );
+      const memory = file('memory', 'memory.limit_in_bytes', 'memory.max');
+      expect(readFileSync(memory, 'utf8').trim()).toBe(String(64 << 20));
+      expect(readFileSync(file('pids', 'pids.max', 'pids.max'), 'utf8').trim()).toBe('17');
+      container.kill(9);
+      await container.exited;
+      await container.remove();
+      expect(() => readFileSync(memory)).toThrow('ENOENT');
+    });
+
+    it("has docker's capabilities, no more, and a seccomp filter", async () => {
+      const status = (await sh('cat /proc/self/status')).stdout;
+      expect(/CapEff:\s+(\w+)/.exec(status)?.[1]).toBe('00000000a80425fb');
+      expect(/CapInh:\s+(\w+)/.exec(status)?.[1]).toBe('0000000000000000');
+      expect(/Seccomp:\s+(\d)/.exec(status)?.[1]).toBe('2');
+      const privileged = (await sh('cat /proc/self/status', {}, { Privileged: true })).stdout;
+      expect(/Seccomp:\s+(\d)/.exec(privileged)?.[1]).toBe('0');
+    });
+
+    it('makes the working directory, and never on the host (CVE-2026-55686)', async () => {
+      expect(await sh('pwd', { WorkingDir: '/new/place' })).toMatchObject({
+        code: 0,
+        stdout: '/new/place\n',
+      });
+      const outside = join(directory, 'outside');
+      symlinkSync(outside, join(directory, 'rootfs/escape'));
+      await expect(sh('pwd', { WorkingDir: '/escape/made' })).rejects.toMatchObject({
+        code: 'ERR_COMMAND_NOT_EXECUTABLE',
+      });
+      expect(existsSync(outside)).toBe(false);
+      rmSync(join(directory, 'rootfs/escape'));
+    });
+  });
+}
