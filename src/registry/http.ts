@@ -138,9 +138,9 @@ export class HttpClient {
 
   /** Closes kept connections; the event loop is free to end. */
   async close(): Promise<void> {
-    const dispatchers = [...this.#dispatchers.values()];
+    const made = await Promise.allSettled(this.#dispatchers.values());
     this.#dispatchers.clear();
-    for (const dispatcher of dispatchers) await (await dispatcher).destroy();
+    for (const one of made) if (one.status === 'fulfilled') await one.value.destroy();
   }
 
   async #follow(first: HttpRequest): Promise<HttpResponse> {

@@ -26,7 +26,7 @@ function codeOf(status: number): ErrorCode {
 }
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: escape sequences of a hostile registry must not reach the terminal
-const CONTROL = /[\u0000-\u001f\u007f-\u009f]+/g;
+const CONTROL = /[\s\u0000-\u001f\u007f-\u009f]+/g;
 const clean = (value: unknown): string =>
   typeof value === 'string' ? value.replace(CONTROL, ' ').trim().slice(0, 300) : '';
 
