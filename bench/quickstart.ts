@@ -14,11 +14,11 @@ import { parseArgs } from 'node:util';
 import { parseDiffID } from '../src/core/digest/digest.js';
 import { freePort, stopChild } from '../test/helpers/registry-fixture.js';
 import { ensureImage, type ImageFacts } from './images/build.js';
+import { GANTRY } from './peers/tools.js';
 import { drawTree, findProcess, memoryLimit, processTree } from './tour/processes.js';
 import { RedisClient } from './tour/redis-client.js';
 import { containerPlace, layerPlaces, mountsUnder } from './tour/store-map.js';
 
-const GANTRY = join(import.meta.dirname, '../src/cli/gantry.js');
 const MEMORY = 500 * 2 ** 20;
 
 const { values } = parseArgs({ options: { root: { type: 'string' } } });

@@ -6,6 +6,8 @@ export const SUITES = {
   inflate: async () => (await import('../suites/inflate.js')).inflateSuite(),
   tar: async () => (await import('../suites/tar.js')).tarSuite(),
   apply: async () => (await import('../suites/apply.js')).applySuite(),
+  pool: async () => (await import('../suites/pool.js')).poolSuite(),
+  pull: async () => (await import('../suites/pull.js')).pullSuite(),
 } satisfies Record<string, () => Promise<Suite>>;
 
 export type SuiteName = keyof typeof SUITES;

@@ -32,16 +32,17 @@ const versionOf = (program: string, ...args: string[]): string =>
     execFileSync(program, args.length ? args : ['--version'], { encoding: 'utf8' }),
   )?.[0] ?? '?';
 
-/** The command-line program that this bench was bundled with: dist/src/cli/gantry.js. */
-const GANTRY = join(import.meta.dirname, '../src/cli/gantry.js');
-const cli = existsSync(GANTRY) ? GANTRY : join(import.meta.dirname, '../../dist/src/cli/gantry.js');
+/** gantry's built program, seen from the bundle (dist/bench, dist/chunks) and from the sources. */
+export const GANTRY = ['../src/cli/gantry.js', '../../dist/src/cli/gantry.js']
+  .map((file) => join(import.meta.dirname, file))
+  .reduce((bundled, source) => (existsSync(bundled) ? bundled : source));
 
 export const TOOLS: readonly Tool[] = [
   {
     name: 'gantry',
     programs: ['node'],
-    version: () => versionOf(process.execPath, cli, '--version'),
-    command: ({ dir, reference }) => [process.execPath, cli, '--root', dir, 'pull', '-q', reference],
+    version: () => versionOf(process.execPath, GANTRY, '--version'),
+    command: ({ dir, reference }) => [process.execPath, GANTRY, '--root', dir, 'pull', '-q', reference],
   },
   {
     name: 'docker',
@@ -133,7 +134,7 @@ export const installed = (tool: Tool): boolean =>
     const places = (process.env.PATH ?? '').split(':').concat('/usr/sbin');
     return places.some((place) => existsSync(join(place, program)));
   }) &&
-  (tool.name !== 'gantry' || existsSync(cli));
+  (tool.name !== 'gantry' || existsSync(GANTRY));
 
 /** Starts a daemon in the run's group and waits until `probe` succeeds and its start-up work has died down. */
 async function daemon(
