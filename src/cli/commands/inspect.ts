@@ -1,0 +1,86 @@
+/** `gantry inspect` and `gantry image inspect`: a JSON array of documents, or a template for each. */
+import { type Command, Option } from 'commander';
+import { isGantryError } from '../../core/errors.js';
+import type { Store } from '../../engine/store.js';
+import { command, oneOf } from '../command.js';
+import { renderObject } from '../render/object.js';
+import { openSessionStore, type Session } from '../session.js';
+
+interface InspectFlags {
+  readonly format?: string;
+  readonly size?: boolean;
+  readonly type?: string;
+}
+
+type Kind = 'container' | 'image';
+
+const formatFlag = () => new Option('-f, --format <string>', "'json' or a Go template");
+
+export const inspectCommand = (session: Session): Command =>
+  command(
+    'inspect',
+    'Return low-level information on containers and images',
+    '[OPTIONS] NAME|ID [NAME|ID...]',
+  )
+    .argument('<NAME|ID...>')
+    .addOption(formatFlag())
+    .option('-s, --size', 'Display total file sizes if the type is container')
+    .option('--type <string>', 'Only inspect objects of the given type')
+    .action((names: string[], flags: InspectFlags) => {
+      const kinds: readonly Kind[] = flags.type
+        ? [oneOf(flags.type, ['container', 'image'], 'type')]
+        : ['container', 'image'];
+      return inspectAll(session, kinds, names, flags);
+    });
+
+export const imageInspectCommand = (session: Session): Command =>
+  command('inspect', 'Display detailed information on one or more images', '[OPTIONS] IMAGE [IMAGE...]')
+    .argument('<IMAGE...>')
+    .addOption(formatFlag())
+    .action((names: string[], flags: InspectFlags) => inspectAll(session, ['image'], names, flags));
+
+export const containerInspectCommand = (session: Session): Command =>
+  command(
+    'inspect',
+    'Display detailed information on one or more containers',
+    '[OPTIONS] CONTAINER [CONTAINER...]',
+  )
+    .argument('<CONTAINER...>')
+    .addOption(formatFlag())
+    .option('-s, --size', 'Display total file sizes')
+    .action((names: string[], flags: InspectFlags) => inspectAll(session, ['container'], names, flags));
+
+/** Shows what is found and then tells what is not, as docker does. */
+async function inspectAll(
+  session: Session,
+  kinds: readonly Kind[],
+  names: readonly string[],
+  flags: InspectFlags,
+): Promise<void> {
+  const store = await openSessionStore(session);
+  const found: unknown[] = [];
+  const missing: string[] = [];
+  for (const name of names) {
+    const document = await inspectOne(store, kinds, name);
+    if (document !== undefined) found.push(document);
+    else missing.push(kinds.length > 1 ? `No such object: ${name}` : `No such ${kinds[0]}: ${name}`);
+  }
+  session.out(
+    flags.format
+      ? found.map((document) => renderObject(document, flags.format!)).join('')
+      : `${JSON.stringify(found, null, 4)}\n`,
+  );
+  for (const message of missing) session.err(`gantry: Error: ${message}\n`);
+  if (missing.length > 0) session.exitCode = 1;
+}
+
+async function inspectOne(store: Store, kinds: readonly Kind[], name: string): Promise<unknown> {
+  for (const kind of kinds) {
+    try {
+      if (kind === 'image') return (await import('../../engine/inspect-image.js')).inspectImage(store, name);
+    } catch (error) {
+      if (!isGantryError(error, 'ERR_NOT_FOUND')) throw error;
+    }
+  }
+  return undefined;
+}

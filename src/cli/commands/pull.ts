@@ -1,0 +1,76 @@
+/** `gantry pull [OPTIONS] NAME[:TAG|@DIGEST]...`: several references share their layers and one scheduler. */
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { Reference } from '../../registry/reference.js';
+import { command } from '../command.js';
+import { openSessionStore, type Session } from '../session.js';
+
+export interface PullFlags {
+  readonly platform?: string;
+  readonly progress: 'auto' | 'tty' | 'plain' | 'json' | 'quiet';
+  readonly quiet?: boolean;
+  readonly dryRun?: boolean;
+  readonly json?: boolean;
+  readonly threads?: number;
+  readonly hash: 'auto' | 'wasm' | 'native';
+}
+
+export const pullCommand = (session: Session): Command =>
+  command('pull', 'Download images from a registry', '[OPTIONS] NAME[:TAG|@DIGEST] [NAME[:TAG|@DIGEST]...]')
+    .argument('<NAME[:TAG|@DIGEST]...>')
+    .option('--platform <string>', 'Platform as os/arch[/variant] if the image has several')
+    .addOption(
+      new Option('--progress <type>', 'How to show progress; json is one object a line')
+        .choices(['auto', 'tty', 'plain', 'json', 'quiet'])
+        .default('auto'),
+    )
+    .option('-q, --quiet', 'Suppress verbose output')
+    .option('--dry-run', 'Show what would be fetched and reused, and change nothing')
+    .option('--json', 'With --dry-run: as JSON')
+    .addOption(
+      new Option('-j, --threads <n>', 'Layers to fetch and unpack at the same time').argParser(count),
+    )
+    .addOption(
+      new Option('--hash <type>', 'Hash back-end').choices(['auto', 'wasm', 'native']).default('auto'),
+    )
+    .action((names: string[], flags: PullFlags) => pullAll(session, names, flags));
+
+async function pullAll(session: Session, names: readonly string[], flags: PullFlags): Promise<void> {
+  const { parseReference } = await import('../../registry/reference.js');
+  const references = names.map(parseReference);
+  if (flags.dryRun) {
+    await showPlan(session, references, flags);
+    return;
+  }
+  const { pull } = await import('../../engine/pull.js');
+  const { createProgress } = await import('../progress/create.js');
+  const progress = await createProgress(session, flags.quiet ? 'quiet' : flags.progress);
+  for (const reference of references) progress.announce(reference);
+  try {
+    await pull(await openSessionStore(session), references, {
+      ...pullOptions(session, flags),
+      onEvent: progress.event,
+    });
+  } finally {
+    progress.stop();
+  }
+}
+
+export const pullOptions = (session: Session, flags: Pick<PullFlags, 'platform' | 'threads' | 'hash'>) => ({
+  ...(flags.platform === undefined ? {} : { platform: flags.platform }),
+  ...(flags.threads === undefined ? {} : { threads: flags.threads }),
+  hash: flags.hash,
+  signal: session.signal,
+});
+
+async function showPlan(session: Session, references: readonly Reference[], flags: PullFlags): Promise<void> {
+  const { planPull } = await import('../../engine/pull.js');
+  const { renderPlan } = await import('../render/plan.js');
+  const plans = await planPull(await openSessionStore(session), [...references], pullOptions(session, flags));
+  session.out(flags.json ? `${JSON.stringify(plans)}\n` : plans.map(renderPlan).join('\n'));
+}
+
+function count(text: string): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && value > 0) return value;
+  throw new InvalidArgumentError('expected a whole number above 0');
+}

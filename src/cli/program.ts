@@ -1,0 +1,59 @@
+/**
+ * The command tree. Each command's file makes it; engine code is loaded by the action that needs it, so `--version`
+ * and `--help` load this tree alone.
+ */
+import { type Command, Option } from 'commander';
+import { VERSION } from '../core/version.js';
+import { command, group, named } from './command.js';
+import { historyCommand } from './commands/history.js';
+import { imagesCommand } from './commands/images.js';
+import { infoCommand } from './commands/info.js';
+import { imageInspectCommand, inspectCommand } from './commands/inspect.js';
+import { pullCommand } from './commands/pull.js';
+import { rmiCommand } from './commands/rmi.js';
+import { checkCommand } from './commands/system-check.js';
+import { dfCommand } from './commands/system-df.js';
+import { imagePruneCommand, pruneCommand } from './commands/system-prune.js';
+import { tagCommand } from './commands/tag.js';
+import { versionCommand } from './commands/version.js';
+import { DEFAULT_ROOT, type Session } from './session.js';
+
+export function program(session: Session): Command {
+  const made = command('gantry', 'Container image and runtime engine', '[OPTIONS] COMMAND')
+    .version(`gantry version ${VERSION}`, '-v, --version', 'Print version information and quit')
+    .addOption(new Option('--root <dir>', 'Root of the store').env('GANTRY_ROOT').default(DEFAULT_ROOT))
+    .option('-D, --debug', 'Show stacks and codes of errors')
+    .enablePositionalOptions()
+    .hook('preAction', () => {
+      const { root, debug } = made.opts<{ root: string; debug?: boolean }>();
+      session.root = root;
+      session.debug = debug === true;
+    });
+  const commands = [
+    pullCommand(session),
+    imagesCommand(session),
+    inspectCommand(session),
+    historyCommand(session),
+    tagCommand(session),
+    rmiCommand(session),
+    infoCommand(session),
+    versionCommand(session),
+    group('image', 'Manage images', [
+      pullCommand(session),
+      named(imagesCommand(session), 'ls').alias('list'),
+      imageInspectCommand(session),
+      historyCommand(session),
+      tagCommand(session),
+      named(rmiCommand(session), 'rm').alias('remove'),
+      imagePruneCommand(session),
+    ]),
+    group('system', 'Manage gantry', [
+      dfCommand(session),
+      pruneCommand(session),
+      checkCommand(session),
+      infoCommand(session),
+    ]),
+  ];
+  for (const member of commands) made.addCommand(member);
+  return made;
+}
