@@ -1,0 +1,242 @@
+/**
+ * Layers for all images of one command: each fetched once, all at the same time, committed in chain order.
+ *
+ *   lock(chainID) ─► there? ─► parked? ─► lock(blob) ─► stage ─► worker ─► park ─┐
+ *                                                        parent's commit ───────►└─► commit ─► unlock
+ *
+ * A chainID's lock is held from before the fetch until after the commit, and while held only ancestors are waited
+ * for, so two processes that pull overlapping images cannot wait in a circle. Who waited finds the layer there.
+ */
+import { join } from 'node:path';
+import type { ChainID } from '../core/digest/digest.js';
+import { hexOf } from '../core/digest/digest.js';
+import type { HashBackend } from '../core/digest/hasher.js';
+import { GantryError } from '../core/errors.js';
+import { ProgressWords } from '../core/progress-words.js';
+import { removePartial } from '../registry/partial.js';
+import type { Layer, ParkedLayer } from './layer-store.js';
+import type { Pool } from './pool.js';
+import type { LayerPhase, PullEvent } from './pull-events.js';
+import { layerName, type TargetLayer } from './pull-target.js';
+import type { Store } from './store.js';
+import { WorkQueue } from './work-queue.js';
+
+const PROGRESS_MS = 100;
+/** A task looks at its cancel word every 100 ms; one that has not come back after this is killed with its thread. */
+const CANCEL_GRACE_MS = 3000;
+
+export interface FetcherOptions {
+  readonly store: Store;
+  readonly pool: Pool;
+  readonly hash: HashBackend;
+  readonly onEvent: (event: PullEvent) => void;
+}
+
+interface Job {
+  readonly layer: TargetLayer;
+  readonly words: ProgressWords;
+  readonly abort: AbortController;
+  readonly started: number;
+  readonly done: Promise<Layer>;
+  /** References that need it; at zero it is canceled. */
+  users: number;
+  phase: LayerPhase;
+  told: string;
+  rate: { at: number; bytes: number; perSecond: number };
+}
+
+export class LayerFetcher {
+  readonly #options: FetcherOptions;
+  readonly #queue: WorkQueue;
+  readonly #jobs = new Map<ChainID, Job>();
+  readonly #timer: NodeJS.Timeout;
+  readonly #partials: string;
+
+  constructor(options: FetcherOptions) {
+    this.#options = options;
+    this.#queue = new WorkQueue(options.pool.threads);
+    this.#partials = join(options.store.root, 'gantry', 'partial');
+    this.#timer = setInterval(() => this.#tellAll(), PROGRESS_MS);
+  }
+
+  /**
+   * Brings in all layers of one image, bottom first, and returns them so. At the first failure, or when `signal`
+   * aborts, the layers that no other image of the command needs are canceled; what is verified stays parked.
+   */
+  async bring(layers: readonly TargetLayer[], signal: AbortSignal): Promise<Layer[]> {
+    const jobs: Job[] = [];
+    for (const layer of layers) jobs.push(this.#job(layer));
+    const abandon = (): void => {
+      for (const job of jobs) this.#abandon(job);
+    };
+    signal.addEventListener('abort', abandon, { once: true });
+    if (signal.aborted) abandon();
+    try {
+      return await Promise.all(jobs.map((job) => job.done));
+    } catch (error) {
+      if (!signal.aborted) abandon();
+      await Promise.allSettled(jobs.map((job) => job.done));
+      throw error;
+    } finally {
+      signal.removeEventListener('abort', abandon);
+    }
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+  }
+
+  #job(layer: TargetLayer): Job {
+    const known = this.#jobs.get(layer.chainID);
+    if (known !== undefined) {
+      known.users++;
+      return known;
+    }
+    const parent = layer.parent === undefined ? undefined : this.#jobs.get(layer.parent)?.done;
+    const { promise, resolve } = withResolver<Layer>();
+    const job: Job = {
+      layer,
+      words: new ProgressWords(),
+      abort: new AbortController(),
+      started: performance.now(),
+      done: promise,
+      users: 1,
+      phase: 'waiting',
+      told: '',
+      rate: { at: performance.now(), bytes: 0, perSecond: 0 },
+    };
+    promise.catch(() => this.#tell(job, 'failed'));
+    this.#jobs.set(layer.chainID, job);
+    resolve(this.#bringOne(job, parent));
+    return job;
+  }
+
+  #abandon(job: Job): void {
+    if (--job.users > 0) return;
+    job.words.cancel();
+    if (job.words.phase === 'queued') job.abort.abort();
+    else setTimeout(() => job.abort.abort(), CANCEL_GRACE_MS).unref();
+  }
+
+  async #bringOne(job: Job, parent: Promise<Layer> | undefined): Promise<Layer> {
+    const { store } = this.#options;
+    const { chainID, digest } = job.layer;
+    // A parent's failure is the image's failure; this layer goes on until it is told otherwise.
+    parent?.catch(() => {});
+    const there = store.layers.get(chainID);
+    if (there !== undefined) return this.#exists(job, there);
+    const lock = await store.layers.lock(chainID, { signal: job.abort.signal });
+    try {
+      const appeared = store.layers.get(chainID);
+      if (appeared !== undefined) return this.#exists(job, appeared);
+      const parked = store.layers.parked(chainID) ?? (await this.#fetch(job));
+      const layer = await store.layers.commit(parked, await parent);
+      removePartial(this.#partials, digest);
+      this.#tell(job, 'committed');
+      return layer;
+    } finally {
+      lock.release();
+    }
+  }
+
+  #exists(job: Job, layer: Layer): Layer {
+    this.#tell(job, 'exists');
+    return layer;
+  }
+
+  async #fetch(job: Job): Promise<ParkedLayer> {
+    const { store, pool, hash } = this.#options;
+    const { chainID, digest, diffID, size, source } = job.layer;
+    const lock = await store.lockNamed('blobs', hexOf(digest), { signal: job.abort.signal });
+    try {
+      return await this.#queue.run(size, async () => {
+        if (job.words.canceled)
+          throw new GantryError('ERR_CANCELED', `layer ${layerName(job.layer)}: canceled`);
+        const staging = await store.layers.stage();
+        try {
+          const receipt = await pool.run(
+            'fetchLayer',
+            {
+              source,
+              digest,
+              diffID,
+              size,
+              staging: staging.dir,
+              partials: this.#partials,
+              hash,
+              words: job.words.shared,
+            },
+            job.abort.signal,
+          );
+          if (receipt.compression !== job.layer.compression) {
+            const message = `layer ${layerName(job.layer)}: media type says ${job.layer.compression}, the blob is ${receipt.compression}`;
+            this.#options.onEvent({ event: 'warning', message });
+          }
+          return await store.layers.park(chainID, staging, receipt);
+        } catch (error) {
+          await store.layers.discard(staging);
+          throw error;
+        }
+      });
+    } finally {
+      lock.release();
+    }
+  }
+
+  #tellAll(): void {
+    for (const job of this.#jobs.values()) {
+      switch (job.words.phase) {
+        case 'connecting':
+        case 'downloading':
+          this.#tell(job, 'downloading');
+          break;
+        case 'extracting':
+          this.#tell(job, 'extracting');
+          break;
+        case 'verifying':
+          this.#tell(job, 'verifying');
+          break;
+        case 'queued':
+        case 'done':
+          break;
+      }
+    }
+  }
+
+  /** Emits a layer event when anything in it changed since the last one, and none after its last phase. */
+  #tell(job: Job, phase: LayerPhase): void {
+    if (job.phase === 'committed' || job.phase === 'exists' || job.phase === 'failed') return;
+    const { words, layer } = job;
+    const now = performance.now();
+    const bytesIn = words.get('bytesIn');
+    const bytesOut = words.get('bytesOut');
+    const state = `${phase} ${bytesIn} ${bytesOut} ${words.get('retries')}`;
+    if (state === job.told) return;
+    job.told = state;
+    job.phase = phase;
+    if (now - job.rate.at >= 5 * PROGRESS_MS) {
+      const perSecond = ((bytesIn - job.rate.bytes) * 1000) / (now - job.rate.at);
+      job.rate = { at: now, bytes: bytesIn, perSecond };
+    }
+    this.#options.onEvent({
+      event: 'layer',
+      digest: layer.digest,
+      id: layerName(layer),
+      phase,
+      bytesIn,
+      total: layer.size,
+      bytesOut,
+      bytesPerSecond: Math.round(job.rate.perSecond),
+      retries: words.get('retries'),
+      ms: Math.round(now - job.started),
+    });
+  }
+}
+
+function withResolver<T>(): { promise: Promise<T>; resolve: (value: Promise<T>) => void } {
+  let resolve: (value: Promise<T>) => void = () => {};
+  const promise = new Promise<T>((settle) => {
+    resolve = settle;
+  });
+  return { promise, resolve };
+}
