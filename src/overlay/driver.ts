@@ -67,6 +67,8 @@ export interface ContainerLayers {
 }
 
 export interface MountOptions {
+  /** Also when nothing says yet that the layer is one to build on. Always so for a layer that `publish` made. */
+  readonly readOnly?: boolean;
   /** Skip all syncing of the write layer: for containers whose changes need not survive a power cut. */
   readonly volatile?: boolean;
 }

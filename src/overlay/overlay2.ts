@@ -7,7 +7,7 @@
  *     diff/                          the layer's own files, whiteouts as char devices 0:0
  *     link, lower                    0644; no `lower` in a base layer
  *     work/                          0700; not in a base layer
- *     committed                      empty: read-only from now on
+ *     committed                      empty: read-only from now on. dockerd makes it with the first child
  *     merged/                        0700, while it is mounted
  *   overlay2/<container>-init/, overlay2/<container>/      the same; the write layer has no `committed`
  *   overlay2/<container>/volatile-boot   boot id under which the write layer is mounted without syncing
@@ -168,7 +168,6 @@ export class Overlay2 implements LayerDriver {
       prepareInit(await this.mount(initID, { volatile: true }));
       await this.unmount(initID);
       this.#forgetVolatile(initID);
-      writeFileSync(join(this.#dir(initID), 'committed'), '', { mode: 0o600 });
       await this.#createWriteLayer(mountID, initID);
     } catch (error) {
       await this.remove(initID);
@@ -189,7 +188,7 @@ export class Overlay2 implements LayerDriver {
     const { isMounted, mountStack } = await import('./overlay-mount.js');
     const merged = join(directory, 'merged');
     if (isMounted(merged)) return merged;
-    if (existsSync(join(directory, 'committed'))) {
+    if (options.readOnly || existsSync(join(directory, 'committed'))) {
       mountStack({ home: this.#home, lowers: [`${id}/diff`, ...lowers], merged });
       return merged;
     }
@@ -242,6 +241,7 @@ export class Overlay2 implements LayerDriver {
     await this.#make(id, lowers, (directory) => {
       const diff = this.prepare(directory);
       if (parent === undefined) return;
+      writeFileSync(join(this.#dir(parent), 'committed'), '', { mode: 0o600 });
       const root = statSync(this.files(parent));
       chownSync(diff, root.uid, root.gid);
       chmodSync(diff, root.mode & 0o7777);
