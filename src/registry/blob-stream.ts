@@ -28,6 +28,13 @@ import { contentLength, type Head } from './http-head.js';
  */
 const SKIP_AT_MOST = 1024 * 1024;
 const STALL_MS = 30_000;
+/**
+ * A good length for the caller's buffer. 1 GB over loopback into an empty sink, CPU seconds of this side (medians of
+ * 3): 64 KiB 0.148, 128 KiB 0.142, 256 KiB 0.139, 512 KiB 0.131, 1 MiB 0.121; into SHA-256 no difference (0.85), and
+ * more than 256 KiB no longer fits the second-level cache beside what the sink reads and writes. TLS reads are
+ * records of 16 KiB whatever the buffer.
+ */
+export const BLOB_BUFFER_BYTES = 256 * 1024;
 /** How often cancel, stall and progress are looked at. */
 const TICK_MS = 100;
 

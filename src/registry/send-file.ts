@@ -4,7 +4,11 @@ import type { ServerResponse } from 'node:http';
 import { GantryError } from '../core/errors.js';
 import type { FileRange } from './layout-archive.js';
 
-const CHUNK = 256 * 1024;
+/**
+ * 1 GB over loopback, CPU seconds of the server: 64 KiB 0.63, 128 KiB 0.50, 256 KiB 0.47, 512 KiB 0.42, 1 MiB 0.41;
+ * fs.createReadStream with 256 KiB 0.58, with 1 MiB 0.56 (a fresh Buffer for each read).
+ */
+const CHUNK = 512 * 1024;
 
 /** Ends the response. Rejects when the client leaves or the file ends early. */
 export async function sendFile(response: ServerResponse, range: FileRange): Promise<void> {
@@ -19,6 +23,7 @@ export async function sendFile(response: ServerResponse, range: FileRange): Prom
       if (bytesRead === 0) throw new GantryError('ERR_INTERNAL', `${range.path}: shorter than it was`);
       await sent;
       sent = write(response, buffers[turn].subarray(0, bytesRead));
+      sent.catch(() => {}); // it may fail during the next read; the await after that tells
       at += bytesRead;
     }
     await sent;

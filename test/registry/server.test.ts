@@ -278,15 +278,17 @@ describe('refusals', () => {
 });
 
 describe('many clients', () => {
-  it('read different ranges at the same time, and one that leaves disturbs nobody', async () => {
+  it('read different ranges at the same time, and those that leave disturb nobody', async () => {
     const layer = randomBytes(8_000_000);
     const made = image('app', layer);
     await started([index('app', [made])]);
     const path = `app/blobs/${digestOf(layer)}`;
-    const leaving = new AbortController();
-    const gone = get(path, { signal: leaving.signal }).then((response) => response.arrayBuffer());
-    leaving.abort();
-    await expect(gone).rejects.toThrow();
+    for (let i = 0; i < 20; i++) {
+      const leaving = new AbortController();
+      const response = await get(path, { signal: leaving.signal });
+      await response.body!.getReader().read();
+      leaving.abort();
+    }
     await Promise.all(
       Array.from({ length: 24 }, async (_, i) => {
         const start = i * 100_000;
