@@ -1,0 +1,135 @@
+/**
+ * Makes a container of an image: its directory, write layer, volumes and, last, its record under its name. Until the
+ * record is there no command sees it; a kill on the way leaves a directory without one, which `listContainers` sweeps.
+ */
+import { cpus } from 'node:os';
+import { chainIDsOf, type ImageID } from '../core/digest/digest.js';
+import { GantryError } from '../core/errors.js';
+import { type ContainerID, newContainerID } from '../core/ids.js';
+import type { ImageConfig } from '../core/oci/image-config.js';
+import { type ContainerRecord, type MountPoint, plainName } from '../runtime/container-record.js';
+import { CREATED } from '../runtime/container-state.js';
+import { ContainerStore } from '../runtime/container-store.js';
+import type { CreateRequest } from '../runtime/create-request.js';
+import { checkLimits } from '../runtime/flags/resources.js';
+import { processArgs, withImageDefaults } from '../runtime/image-defaults.js';
+import { mountPoint, prepareBind, wantedMounts } from '../runtime/mount-points.js';
+import { checkContainerName, generateName } from '../runtime/names.js';
+import { writeNetworkFiles } from '../runtime/network-files.js';
+import { ensureVolume, fillVolume, newVolumeName, removeVolume } from '../runtime/volumes.js';
+import type { Store } from './store.js';
+
+export interface ContainerImage {
+  readonly id: ImageID;
+  readonly config: ImageConfig;
+}
+
+export interface CreatedContainer {
+  readonly id: ContainerID;
+  readonly name: string;
+}
+
+/** ERR_INVALID_ARGUMENT for a request that cannot be, ERR_CONFLICT for a name in use, ERR_NOT_FOUND for lost layers. */
+export async function createContainer(
+  store: Store,
+  image: ContainerImage,
+  request: CreateRequest,
+): Promise<CreatedContainer> {
+  const { hostConfig } = request;
+  const settings = withImageDefaults(request.config, image.config.config ?? {});
+  const [path, ...args] = processArgs(settings);
+  checkLimits(hostConfig, cpus().length);
+  const wanted = wantedMounts(settings, hostConfig, newVolumeName);
+  if (request.name !== undefined) checkContainerName(request.name);
+
+  const records = new ContainerStore(store.root);
+  const id = newContainerID();
+  const undo: (() => unknown)[] = [];
+  const use = await store.lock('shared'); // nobody removes the image meanwhile
+  const held = await store.lockNamed('containers', id);
+  try {
+    undo.push(() => records.remove(id));
+    records.makeDirectory(id);
+    const top = chainIDsOf(image.config.rootfs.diff_ids ?? []).at(-1);
+    const cacheID = top === undefined ? undefined : store.layers.chain(top)[0]!.cacheID;
+    const layers = await store.driver.createContainer(id, cacheID);
+    undo.push(() => store.driver.removeContainer(layers));
+    store.layers.db.mounts.set(id, { ...layers, ...(top === undefined ? {} : { parent: top }) });
+    undo.push(() => store.layers.db.mounts.remove(id));
+
+    const points: Record<string, MountPoint> = {};
+    const volumes = wanted.filter((mount) => mount.Type === 'volume');
+    const rootfs = volumes.some((mount) => mount.copyImage) ? await store.driver.mount(layers.mountID) : '';
+    if (rootfs !== '') undo.push(() => store.driver.unmount(layers.mountID));
+    for (const mount of wanted) {
+      if (mount.Type === 'bind') prepareBind(mount);
+      points[mount.Destination] = mountPoint(mount, mount.Source);
+      if (mount.Type !== 'volume') continue;
+      const volume = ensureVolume(store.root, mount.Name!);
+      if (!mount.Spec.Source) undo.push(() => removeVolume(store.root, mount.Name!));
+      if (mount.copyImage) fillVolume(volume, rootfs, mount.Destination);
+      points[mount.Destination] = mountPoint(mount, volume.path);
+    }
+    if (rootfs !== '') await store.driver.unmount(layers.mountID);
+
+    const Hostname = settings.Hostname || id.slice(0, 12);
+    writeNetworkFiles(records.path(id), {
+      hostname: Hostname,
+      network: hostConfig.NetworkMode,
+      extraHosts: hostConfig.ExtraHosts ?? [],
+    });
+    records.putHostConfig(id, hostConfig);
+    const name = await enter(store, records, request.name, {
+      ID: id,
+      Created: new Date().toISOString(),
+      Path: path,
+      Args: args,
+      State: CREATED,
+      Config: { ...settings, Hostname },
+      Image: image.id,
+      Name: '',
+      Driver: store.driver.name,
+      OS: image.config.os || 'linux',
+      RestartCount: 0,
+      MountPoints: points,
+      LogPath: '',
+      HostnamePath: records.path(id, 'hostname'),
+      HostsPath: records.path(id, 'hosts'),
+      ResolvConfPath: records.path(id, 'resolv.conf'),
+    });
+    return { id, name };
+  } catch (error) {
+    for (const step of undo.reverse()) await step();
+    throw error;
+  } finally {
+    held.release();
+    use.release();
+  }
+}
+
+/** Writes the record under a name that no other has. One at a time does so, so a name is never given twice. */
+async function enter(
+  store: Store,
+  records: ContainerStore,
+  asked: string | undefined,
+  record: ContainerRecord,
+): Promise<string> {
+  const names = await store.lockNamed('containers', 'names');
+  try {
+    const taken = new Map(records.list().map((other) => [plainName(other), other.ID]));
+    let name = asked === undefined ? generateName() : checkContainerName(asked);
+    for (let attempt = 1; asked === undefined && taken.has(name); attempt++) name = generateName(attempt);
+    const owner = taken.get(name);
+    if (owner !== undefined) {
+      throw new GantryError(
+        'ERR_CONFLICT',
+        `Conflict. The container name "/${name}" is already in use by container "${owner}". You have to remove (or rename) that container to be able to reuse that name.`,
+        { container: owner },
+      );
+    }
+    records.put({ ...record, Name: `/${name}` });
+    return name;
+  } finally {
+    names.release();
+  }
+}

@@ -1,0 +1,290 @@
+/**
+ * A container in the foreground: this process is its parent, passes its streams and signals, and writes down its end.
+ *
+ *   lock ─ mount ─ bundle ─ create ─ start ─ record "running" ─ unlock ─── wait ─── lock ─ record "exited" ─ clean ─ unlock
+ *
+ * The lock is not held while it runs: `ps` and `rm -f` work beside it. A record says "running" only after the command
+ * was executed, so a kill before that leaves a container that is created (or exited) still.
+ */
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Readable, Writable } from 'node:stream';
+import type { ReadStream } from 'node:tty';
+import { GantryError } from '../core/errors.js';
+import type { ContainerID } from '../core/ids.js';
+import { readBeneath } from '../runtime/beneath.js';
+import { bundle, specText } from '../runtime/bundle.js';
+import { oomKills } from '../runtime/cgroup-layout.js';
+import type { ContainerRecord } from '../runtime/container-record.js';
+import { transition } from '../runtime/container-state.js';
+import { ContainerStore } from '../runtime/container-store.js';
+import type { CreateRequest } from '../runtime/create-request.js';
+import { findInit, hostFacts, runDirectory } from '../runtime/host-facts.js';
+import { type Launched, launch } from '../runtime/launch.js';
+import { bindMount, tmpfsMounts } from '../runtime/mount-points.js';
+import { writeNetworkFiles } from '../runtime/network-files.js';
+import { chooseRuntime, type OciRuntime } from '../runtime/oci-runtime.js';
+import { identify } from '../runtime/process-identity.js';
+import { startExitCode } from '../runtime/runtime-error.js';
+import { resolveUser } from '../runtime/user.js';
+import { discard, findContainer, releaseResources } from './containers.js';
+import { type ContainerImage, type CreatedContainer, createContainer } from './create-container.js';
+import { forwardSignals } from './forward-signals.js';
+import type { Store } from './store.js';
+
+export interface ForegroundOptions {
+  /** Read only when the container was made with an open stdin. */
+  readonly stdin: Readable | ReadStream;
+  readonly stdout: Writable;
+  readonly stderr: Writable;
+  /** The caller's terminal, for a container with one; told again whenever `onResize`'s callback is called. */
+  readonly terminalSize?: () => { readonly rows: number; readonly columns: number };
+  readonly onResize?: (changed: () => void) => () => void;
+  /** Send SIGINT, SIGTERM… of this process on to the container; default true. */
+  readonly signalProxy?: boolean;
+  /** Where no `--runtime` was given: GANTRY_RUNTIME. */
+  readonly runtime?: string;
+  /** PATH. */
+  readonly searchPath?: string;
+  readonly onWarning?: (text: string) => void;
+}
+
+/** Creates and starts; gives the exit code. Throws what `createContainer` and `startContainer` throw. */
+export async function runContainer(
+  store: Store,
+  image: ContainerImage,
+  request: CreateRequest,
+  options: ForegroundOptions & { readonly onCreated?: (container: CreatedContainer) => void },
+): Promise<number> {
+  checkTerminal(request.config, options);
+  const created = await createContainer(store, image, request);
+  options.onCreated?.(created);
+  return startContainer(store, created.id, options);
+}
+
+function checkTerminal(
+  { Tty, OpenStdin }: { readonly Tty?: boolean; readonly OpenStdin?: boolean },
+  options: ForegroundOptions,
+): void {
+  if (!Tty || !OpenStdin || (options.stdin as ReadStream).isTTY) return;
+  throw new GantryError('ERR_INVALID_ARGUMENT', 'the input device is not a TTY', {
+    hint: 'leave out -t when stdin is not a terminal',
+  });
+}
+
+/**
+ * Starts a created or exited container, again over the same write layer, and waits for its end. Gives its exit code.
+ * ERR_COMMAND_NOT_FOUND (127), ERR_COMMAND_NOT_EXECUTABLE (126), ERR_CONFLICT when it runs already, ERR_RUNTIME;
+ * ERR_RUNTIME_MISSING where the host has no crun or runc.
+ */
+export async function startContainer(
+  store: Store,
+  what: string,
+  options: ForegroundOptions,
+): Promise<number> {
+  const { ID: id } = await findContainer(store, what);
+  const records = new ContainerStore(store.root);
+  const held = await store.lockNamed('containers', id);
+  let launched: Launched;
+  let streams: Promise<unknown>;
+  let detach: () => void;
+  try {
+    const record = existing(records, id);
+    checkTerminal(record.Config, options);
+    ({ launched, streams, detach } = await begin(store, records, record, options));
+  } finally {
+    held.release();
+  }
+  const code = await launched.exited;
+  await streams;
+  detach();
+  await end(store, records, id, code, launched);
+  return code;
+}
+
+function existing(records: ContainerStore, id: ContainerID): ContainerRecord {
+  const record = records.get(id);
+  if (record === undefined) throw new GantryError('ERR_NOT_FOUND', `No such container: ${id}`);
+  return record;
+}
+
+/** From a record to a running process; all undone when it does not come to that. */
+async function begin(
+  store: Store,
+  records: ContainerStore,
+  found: ContainerRecord,
+  options: ForegroundOptions,
+): Promise<{ launched: Launched; streams: Promise<unknown>; detach: () => void }> {
+  const hostConfig = records.hostConfig(found.ID);
+  const forced = hostConfig.Runtime ?? options.runtime;
+  const self = identify(process.pid)!;
+  transition(found.State, { to: 'start', at: '', process: self, supervisor: self }); // refused before anything is done
+  const host = hostFacts();
+  const runtime = chooseRuntime({
+    ...(forced === undefined ? {} : { forced }),
+    ...(options.searchPath === undefined ? {} : { path: options.searchPath }),
+    cgroups: host.cgroups,
+    stateDirectory: runDirectory(store.root),
+  });
+  const record: ContainerRecord = { ...found, Runtime: runtime.path };
+  records.put(record); // whoever cleans up after a kill must know which runtime to ask
+  try {
+    const launched = await prepare(store, records, record, runtime, options);
+    const attached = attach(launched, record, options);
+    await launched.start().catch((error: unknown) => {
+      attached.detach();
+      throw error;
+    });
+    const State = transition(record.State, {
+      to: 'start',
+      at: new Date().toISOString(),
+      process: identify(launched.pid) ?? { ...self, Pid: launched.pid, StartTicks: 0 },
+      supervisor: self,
+    });
+    records.put({ ...record, State });
+    return { launched, ...attached };
+  } catch (error) {
+    await releaseResources(store, record);
+    const message = error instanceof Error ? error.message : String(error);
+    const State = transition(record.State, { to: 'failed', exitCode: startExitCode(error), error: message });
+    records.put({ ...record, State });
+    if (hostConfig.AutoRemove) await discard(store, records, { ...record, State }, true);
+    throw error;
+  }
+}
+
+/** Mounts, writes the bundle, and has the runtime create the container. */
+async function prepare(
+  store: Store,
+  records: ContainerStore,
+  record: ContainerRecord,
+  runtime: OciRuntime,
+  options: ForegroundOptions,
+): Promise<Launched> {
+  const { ID: id, Config: settings } = record;
+  const hostConfig = records.hostConfig(id);
+  const layers = store.layers.db.mounts.get(id);
+  if (layers === undefined) {
+    throw new GantryError('ERR_STORE_CORRUPT', `container ${id} has no write layer`, {
+      hint: `gantry rm ${id}`,
+    });
+  }
+  const rootfs = await store.driver.mount(layers.mountID, { volatile: hostConfig.AutoRemove });
+  const accounts = { passwd: readBeneath(rootfs, '/etc/passwd'), group: readBeneath(rootfs, '/etc/group') };
+  writeNetworkFiles(records.path(id), {
+    hostname: settings.Hostname ?? '',
+    network: hostConfig.NetworkMode,
+    extraHosts: hostConfig.ExtraHosts ?? [],
+  });
+  const size = options.terminalSize?.();
+  const { default: defaultSeccomp } = await import('../runtime/seccomp-default.json', {
+    with: { type: 'json' },
+  });
+  const { spec, warnings } = bundle({
+    id,
+    rootfs,
+    settings,
+    hostConfig,
+    user: resolveUser(settings.User ?? '', accounts, hostConfig.GroupAdd),
+    mounts: [...Object.values(record.MountPoints).map(bindMount), ...tmpfsMounts(hostConfig)],
+    networkFiles: {
+      hostname: record.HostnamePath,
+      hosts: record.HostsPath,
+      'resolv.conf': record.ResolvConfPath,
+    },
+    defaultSeccomp,
+    ...(hostConfig.Init ? { init: findInit(options.searchPath) } : {}),
+    ...(size === undefined ? {} : { consoleSize: size }),
+    host: hostFacts(),
+  });
+  for (const warning of warnings) options.onWarning?.(warning);
+  const directory = join(runDirectory(store.root), 'bundles', id);
+  rmSync(directory, { recursive: true, force: true });
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  writeFileSync(join(directory, 'config.json'), specText(spec), { mode: 0o600 });
+  return launch({
+    runtime,
+    id,
+    bundle: directory,
+    rootfs,
+    terminal: settings.Tty ?? false,
+    openStdin: settings.OpenStdin ?? false,
+    command: record.Path,
+    cwd: spec.process.cwd,
+  });
+}
+
+/** Joins the container's streams, terminal and signals with the caller's. `streams` settles when all output is passed. */
+function attach(
+  launched: Launched,
+  record: ContainerRecord,
+  options: ForegroundOptions,
+): { streams: Promise<unknown>; detach: () => void } {
+  const { stdin } = options;
+  const raw = record.Config.Tty && record.Config.OpenStdin && (stdin as ReadStream).isTTY;
+  if (raw) (stdin as ReadStream).setRawMode(true);
+  if (launched.stdin !== undefined) stdin.pipe(launched.stdin);
+  const resize = (): void => {
+    const size = options.terminalSize?.();
+    if (size !== undefined) launched.resize(size);
+  };
+  const unsubscribe = options.onResize?.(resize);
+  resize();
+  const stop = options.signalProxy === false ? undefined : forwardSignals(launched.kill);
+  return {
+    streams: Promise.all([
+      pass(launched.stdout, options.stdout),
+      launched.stderr && pass(launched.stderr, options.stderr),
+    ]),
+    detach: () => {
+      stop?.();
+      unsubscribe?.();
+      if (raw) (stdin as ReadStream).setRawMode(false);
+      if (launched.stdin === undefined) return;
+      stdin.unpipe(launched.stdin);
+      stdin.pause();
+      launched.stdin.destroy();
+    },
+  };
+}
+
+/** A reader that went away (`| head`) closes the pipe, so the container sees what it would see without us between. */
+function pass(from: Readable, to: Writable): Promise<void> {
+  return new Promise((resolve) => {
+    const gone = (): void => {
+      from.destroy();
+    };
+    to.once('error', gone);
+    from.once('close', () => {
+      to.off('error', gone);
+      resolve();
+    });
+    from.on('error', () => {}); // 'close' follows
+    from.pipe(to, { end: false });
+  });
+}
+
+/** Writes the end down and takes away what was only for the run; the container too with `--rm`. */
+async function end(
+  store: Store,
+  records: ContainerStore,
+  id: ContainerID,
+  exitCode: number,
+  launched: Launched,
+): Promise<void> {
+  // Before the cgroup goes; a container that was killed from outside is not called out of memory.
+  const oomKilled = exitCode === 137 && oomKills(hostFacts().cgroups, id) > 0;
+  await launched.remove();
+  const held = await store.lockNamed('containers', id);
+  try {
+    const record = records.get(id);
+    if (record === undefined || record.State.Process?.Pid !== launched.pid) return; // `rm -f` was quicker
+    await releaseResources(store, { ...record, Runtime: undefined } as ContainerRecord);
+    const at = new Date().toISOString();
+    const State = transition(record.State, { to: 'exit', at, exitCode, oomKilled });
+    records.put({ ...record, State });
+    if (records.hostConfig(id).AutoRemove) await discard(store, records, { ...record, State }, true);
+  } finally {
+    held.release();
+  }
+}
