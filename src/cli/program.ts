@@ -10,6 +10,7 @@ import { imagesCommand } from './commands/images.js';
 import { infoCommand } from './commands/info.js';
 import { imageInspectCommand, inspectCommand } from './commands/inspect.js';
 import { pullCommand } from './commands/pull.js';
+import { serveCommand } from './commands/registry-serve.js';
 import { rmiCommand } from './commands/rmi.js';
 import { checkCommand } from './commands/system-check.js';
 import { dfCommand } from './commands/system-df.js';
@@ -47,6 +48,7 @@ export function program(session: Session): Command {
       named(rmiCommand(session), 'rm').alias('remove'),
       imagePruneCommand(session),
     ]),
+    group('registry', 'Hand images around', [serveCommand(session)]),
     group('system', 'Manage gantry', [
       dfCommand(session),
       pruneCommand(session),

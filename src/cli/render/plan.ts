@@ -1,6 +1,6 @@
 /** `gantry pull --dry-run`: what a pull would fetch and reuse. */
 import { shortID } from '../../core/digest/digest.js';
-import type { PullPlan } from '../../engine/pull.js';
+import type { PullPlan } from '../../engine/pull-plan.js';
 import { table } from './table.js';
 import { humanSize } from './units.js';
 
@@ -13,7 +13,7 @@ export function renderPlan(plan: PullPlan): string {
     `${plan.reference} (${plan.platform})\nDigest: ${plan.digest}\n`,
     table([['LAYER', 'ACTION', 'SIZE'], ...lines]),
     `To fetch: ${humanSize(plan.bytesToFetch)} in ${layers(plan.fetch.length)}; reused: ${humanSize(plan.bytesReused)} in ${layers(plan.reuse.length)}\n`,
-    `Disk needed: ${humanSize(plan.diskNeeded)}; free: ${humanSize(plan.freeBytes)}, ${plan.freeInodes} inodes\n`,
+    `Disk needed: ${humanSize(plan.diskNeeded)}; free: ${humanSize(plan.freeBytes)}, ${Number.isFinite(plan.freeInodes) ? `${plan.freeInodes} inodes` : 'inodes as needed'}\n`,
   ].join('');
 }
 
