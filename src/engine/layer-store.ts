@@ -241,8 +241,10 @@ export class LayerStore {
     return this.#driver.list().filter((id) => !known.has(id));
   }
 
-  /** Removes them. The caller holds the store lock exclusively: no commit and no container is being made. */
+  /** Sweeps, then removes them. The caller holds the store lock exclusively: no commit and no container is being made. */
   async removeUnreferenced(): Promise<CacheID[]> {
+    await this.sweep();
+    this.db.clearTransactions();
     const ids = this.unreferenced();
     for (const id of ids) await this.#driver.remove(id);
     this.#driver.tidy();

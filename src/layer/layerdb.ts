@@ -15,6 +15,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import {
+  existsSync,
   linkSync,
   mkdirSync,
   readdirSync,
@@ -50,10 +51,12 @@ const MODE = { mode: 0o644 } as const;
 
 export class LayerDB {
   readonly mounts: LayerMounts;
+  readonly #directory: string;
   readonly #layers: string;
   readonly #tmp: string;
 
   constructor(directory: string) {
+    this.#directory = directory;
     this.#layers = join(directory, 'sha256');
     this.#tmp = join(directory, 'tmp');
     this.mounts = new LayerMounts(join(directory, 'mounts'), this.#tmp);
@@ -84,8 +87,10 @@ export class LayerDB {
     const hex = hexOf(record.chainID);
     const transaction = join(this.#tmp, hex);
     rmSync(transaction, { recursive: true, force: true });
-    mkdirSync(transaction, { recursive: true, mode: 0o700 });
+    mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
     mkdirSync(this.#layers, { recursive: true, mode: 0o755 });
+    mkdirSync(this.#tmp, { recursive: true, mode: 0o755 });
+    mkdirSync(transaction, { mode: 0o700 });
     linkSync(tarSplit, join(transaction, 'tar-split.json.gz'));
     writeFileSync(join(transaction, 'size'), String(record.size), MODE);
     writeFileSync(join(transaction, 'cache-id'), record.cacheID, MODE);
@@ -120,9 +125,15 @@ export class LayerDB {
     rmSync(join(this.#tmp, hexOf(chainID)), { recursive: true, force: true });
   }
 
+  /** Empties `tmp`, dockerd's leftovers included. The caller holds the store alone and ended the removals. */
+  clearTransactions(): void {
+    rmSync(this.#tmp, { recursive: true, force: true });
+  }
+
   #moveAway(hex: string): Removal | undefined {
-    const away = join(this.#tmp, `${hex}-${randomBytes(4).toString('hex')}-removing`);
+    if (!existsSync(join(this.#layers, hex))) return undefined;
     mkdirSync(this.#tmp, { recursive: true, mode: 0o755 });
+    const away = join(this.#tmp, `${hex}-${randomBytes(4).toString('hex')}-removing`);
     try {
       renameSync(join(this.#layers, hex), away);
     } catch (error) {

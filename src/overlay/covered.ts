@@ -16,24 +16,45 @@ import { getXattr } from '../core/fsops/xattr.js';
 export const isWhiteout = (s: { isCharacterDevice(): boolean; readonly rdev: bigint }): boolean =>
   s.isCharacterDevice() && s.rdev === 0n;
 
-type Step = 'hidden' | 'absent' | 'absent-below-opaque' | { readonly fd: number };
+const OPAQUE = 'trusted.overlay.opaque';
+const isOpaque = (fd: number): boolean =>
+  getXattr(procPath(fd, Buffer.from('.')), OPAQUE)?.toString() === 'y';
 
-function look(root: number, path: string): Step {
+const open = (root: number, parts: readonly string[]): number | undefined =>
+  openInRoot(root, Buffer.from(parts.join('/'), 'latin1'), 'look-without-links');
+
+/** True when a directory above `path` is opaque in this layer: then the layer covers nothing there. */
+export function isBelowOpaque(layer: number, path: string): boolean {
+  const parts = path.split('/');
+  for (let depth = 1; depth < parts.length; depth++) {
+    const fd = open(layer, parts.slice(0, depth));
+    if (fd === undefined) return false;
+    try {
+      if (isOpaque(fd)) return true;
+    } finally {
+      closeSync(fd);
+    }
+  }
+  return false;
+}
+
+/** What one layer says of a path: an open entry, that nothing below it can be seen, or nothing. */
+function look(layer: number, path: string): number | 'hidden' | 'absent' {
   const parts = path.split('/');
   let opaque = false;
   for (let depth = 1; depth <= parts.length; depth++) {
-    const fd = openInRoot(root, Buffer.from(parts.slice(0, depth).join('/'), 'latin1'), 'look-without-links');
-    if (fd === undefined) return opaque ? 'absent-below-opaque' : 'absent';
+    const fd = open(layer, parts.slice(0, depth));
+    if (fd === undefined) return opaque ? 'hidden' : 'absent';
     let keep = false;
     try {
       const found = statSync(procPath(fd), { bigint: true });
       if (isWhiteout(found)) return 'hidden';
       if (depth === parts.length) {
         keep = true;
-        return { fd };
+        return fd;
       }
       if (!found.isDirectory()) return 'hidden';
-      opaque ||= getXattr(procPath(fd, Buffer.from('.')), 'trusted.overlay.opaque')?.toString() === 'y';
+      opaque ||= isOpaque(fd);
     } finally {
       if (!keep) closeSync(fd);
     }
@@ -47,9 +68,8 @@ function look(root: number, path: string): Step {
  */
 export function coveredBy(lowers: readonly number[], path: string): number | undefined {
   for (const lower of lowers) {
-    const step = look(lower, path);
-    if (step === 'absent') continue;
-    return typeof step === 'object' ? step.fd : undefined;
+    const found = look(lower, path);
+    if (found !== 'absent') return found === 'hidden' ? undefined : found;
   }
   return undefined;
 }

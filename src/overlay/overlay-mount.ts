@@ -78,11 +78,11 @@ export function mountStack(stack: Stack): void {
  */
 export function unmountStack(merged: string): void {
   try {
-    umount(merged, MNT_DETACH);
+    for (;;) umount(merged, MNT_DETACH); // one may have been mounted over another
   } catch (error) {
     const code = errnoCode(error);
     if (code === 'ENOENT') return;
-    if (code !== 'EINVAL') throw error; // EINVAL: not a mount point
+    if (code !== 'EINVAL') throw error; // EINVAL: not a mount point, not any more
   }
   rmdirSync(merged);
 }

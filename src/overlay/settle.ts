@@ -16,7 +16,7 @@ import { at } from '../core/fsops/at.js';
 import { openInRoot, procPath, realPathInRoot } from '../core/fsops/in-root.js';
 import { check } from '../core/fsops/libc.js';
 import { getXattr, listXattrs, setXattr } from '../core/fsops/xattr.js';
-import { coveredBy, isWhiteout } from './covered.js';
+import { coveredBy, isBelowOpaque, isWhiteout } from './covered.js';
 import type { PendingPaths } from './driver.js';
 
 const SELF = Buffer.from('.');
@@ -50,7 +50,7 @@ function dropIdleWhiteout(root: number, lowers: readonly number[], path: string)
   const slash = path.lastIndexOf('/');
   const name = path.slice(slash + 1);
   withDirectory(root, path.slice(0, Math.max(0, slash)), (directory, realPath) => {
-    const covered = coveredBy(lowers, realPath === '' ? name : `${realPath}/${name}`);
+    const covered = covers(root, lowers, realPath === '' ? name : `${realPath}/${name}`);
     if (covered !== undefined) return closeSync(covered);
     const file = procPath(directory, Buffer.from(name, 'latin1'));
     try {
@@ -68,7 +68,7 @@ function dropIdleWhiteout(root: number, lowers: readonly number[], path: string)
 function takeAttributes(root: number, lowers: readonly number[], path: string): void {
   withDirectory(root, path, (directory, realPath) => {
     const own = procPath(directory, SELF);
-    const covered = realPath === '' ? topRoot(lowers) : coveredBy(lowers, realPath);
+    const covered = realPath === '' ? topRoot(lowers) : covers(root, lowers, realPath);
     try {
       const source = covered === undefined ? undefined : procPath(covered, SELF);
       const found = source && isDirectory(source) ? statSync(source, { bigint: true }) : undefined;
@@ -81,6 +81,9 @@ function takeAttributes(root: number, lowers: readonly number[], path: string): 
     }
   });
 }
+
+const covers = (root: number, lowers: readonly number[], path: string): number | undefined =>
+  isBelowOpaque(root, path) ? undefined : coveredBy(lowers, path);
 
 /** Of all root directories overlayfs shows the topmost one's attributes. */
 const topRoot = (lowers: readonly number[]): number | undefined =>

@@ -246,6 +246,12 @@ describe('a kill', () => {
     expectClean();
   });
 
+  it('of dockerd in its own transaction leaves one that goes when the store is held alone', async () => {
+    mkdirSync(join(root.path, 'image/overlay2/layerdb/tmp/write-set-1/x'), { recursive: true });
+    await store.layers.removeUnreferenced();
+    await recovered();
+  });
+
   it('in a removal leaves one that a sweep ends', async () => {
     const a = await commitFiles(store, A);
     store.layers.db.remove(a.chainID);

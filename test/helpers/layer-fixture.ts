@@ -50,6 +50,7 @@ export function receiptOf(files: Files, extra: Partial<LayerReceipt> = {}): Laye
   return {
     digest: digestOf(`blob of ${tar}`),
     diffID: parseDiffID(`sha256:${sha256}`),
+    compression: 'none',
     compressedSize: tar.length,
     tarSize: tar.length,
     size: Object.values(files).reduce((sum, content) => sum + Buffer.byteLength(content), 0),

@@ -153,6 +153,17 @@ describe.skipIf(process.getuid?.() !== 0)('settle (root: device nodes and truste
       expect(existsSync(own('file'))).toBe(false);
     });
 
+    it('goes from an opaque directory, which hides all below already', () => {
+      writeFileSync(join(directory(base('d/sub')), 'file'), '');
+      chmodSync(base('d/sub'), 0o700);
+      setXattr(directory(own('d')), 'trusted.overlay.opaque', Buffer.from('y'));
+      directory(own('d/sub'));
+      whiteout(own('d/sub/file'));
+      settled({ whiteouts: ['d/sub/file'], implicitDirs: ['d/sub'] });
+      expect(existsSync(own('d/sub/file'))).toBe(false);
+      expect(modeOf(own('d/sub'))).toBe('755');
+    });
+
     it('is removed only while it is one', () => {
       writeFileSync(own('file'), 'came back in the same layer');
       settled({ whiteouts: ['file'] });
