@@ -185,7 +185,7 @@ export class Authorizer {
         error.code === 'ERR_UNAUTHORIZED' || error.code === 'ERR_DENIED' || error.details.status === 400;
       throw refused ? tokenRefused(endpoint, credential, error) : error;
     } finally {
-      await http.close();
+      http.close();
     }
   }
 }

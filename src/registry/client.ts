@@ -135,8 +135,8 @@ export class RegistryClient {
   }
 
   /** Ends kept connections. */
-  close(): Promise<void> {
-    return this.#http.close();
+  close(): void {
+    this.#http.close();
   }
 
   async #open(asked: Reference, signal: AbortSignal | undefined): Promise<Session> {

@@ -5,19 +5,14 @@
  * Redirects are followed by hand, since what may be sent depends on where it goes: another origin gets no
  * Authorization, no configured header and no client certificate, and https never becomes http.
  */
-import type { Dispatcher } from 'undici';
+import type { IncomingMessage } from 'node:http';
 import { GantryError } from '../core/errors.js';
 import { LIMITS } from '../core/limits.js';
 import { backoffMs, isTransientStatus, RETRY_ATTEMPTS, retryAfterMs, type Sleep, sleep } from './backoff.js';
-import type { Endpoint, TlsSettings } from './endpoint.js';
-import { proxyFor } from './proxy.js';
+import { HttpConnections, type Route } from './http-connections.js';
 import { displayURL, networkError, type RegistryAnswer, registryError } from './registry-error.js';
-import { secureContext } from './trust.js';
 
 const MAX_REDIRECTS = 5;
-const HEADERS_TIMEOUT_MS = 30_000;
-const BODY_TIMEOUT_MS = 30_000;
-const CONNECT_TIMEOUT_MS = 30_000;
 /** Failures of a connection that may be over in a second; a wrong name or certificate will not. */
 const TRANSIENT = new Set([
   'ECONNRESET',
@@ -28,14 +23,7 @@ const TRANSIENT = new Set([
   'EAI_AGAIN',
   'EHOSTUNREACH',
   'ENETUNREACH',
-  'UND_ERR_SOCKET',
-  'UND_ERR_CONNECT_TIMEOUT',
-  'UND_ERR_HEADERS_TIMEOUT',
-  'UND_ERR_BODY_TIMEOUT',
 ]);
-
-/** How to reach a host; an Endpoint is one. */
-export type Route = Partial<Pick<Endpoint, 'tls' | 'proxy' | 'headers' | 'connectTimeoutMs'>>;
 
 export interface HttpRequest {
   readonly url: URL;
@@ -82,7 +70,7 @@ function nextHop(request: HttpRequest, from: URL, location: string): HttpRequest
   return { ...request, url, headers, route: ca === undefined ? {} : { tls: { ca } } };
 }
 
-function flatten(headers: Dispatcher.ResponseData['headers']): Record<string, string | undefined> {
+function flatten(headers: IncomingMessage['headers']): Record<string, string | undefined> {
   return Object.fromEntries(
     Object.entries(headers).map(([key, value]) => [key, Array.isArray(value) ? value.join(', ') : value]),
   );
@@ -90,14 +78,13 @@ function flatten(headers: Dispatcher.ResponseData['headers']): Record<string, st
 
 export class HttpClient {
   readonly #userAgent: string;
-  readonly #env: NodeJS.ProcessEnv;
   readonly #sleep: Sleep;
   readonly #now: () => number;
-  readonly #dispatchers = new Map<string, Promise<Dispatcher>>();
+  readonly #connections: HttpConnections;
 
   constructor(options: HttpOptions) {
     this.#userAgent = options.userAgent;
-    this.#env = options.env ?? process.env;
+    this.#connections = new HttpConnections(options.env ?? process.env);
     this.#sleep = options.sleep ?? sleep;
     this.#now = options.now ?? Date.now;
   }
@@ -136,11 +123,9 @@ export class HttpClient {
     return response;
   }
 
-  /** Closes kept connections; the event loop is free to end. */
-  async close(): Promise<void> {
-    const made = await Promise.allSettled(this.#dispatchers.values());
-    this.#dispatchers.clear();
-    for (const one of made) if (one.status === 'fulfilled') await one.value.destroy();
+  /** Closes kept connections. */
+  close(): void {
+    this.#connections.close();
   }
 
   async #follow(first: HttpRequest): Promise<HttpResponse> {
@@ -161,68 +146,29 @@ export class HttpClient {
   }
 
   async #once(request: HttpRequest): Promise<HttpResponse> {
-    const { url, method = 'GET', signal, body } = request;
+    const { url, method = 'GET', route = {}, body: form, signal } = request;
     try {
-      const { request: send } = await import('undici');
-      const response = await send(url, {
-        method,
-        dispatcher: await this.#dispatcher(url, request.route ?? {}),
-        headers: {
-          ...request.route?.headers,
-          'user-agent': this.#userAgent,
-          'accept-encoding': 'identity',
-          ...request.headers,
-        },
-        headersTimeout: HEADERS_TIMEOUT_MS,
-        bodyTimeout: BODY_TIMEOUT_MS,
-        ...(body !== undefined && { body }),
-        ...(signal && { signal }),
-      });
-      const refused = response.statusCode < 200 || response.statusCode > 299;
-      return {
-        status: response.statusCode,
-        headers: flatten(response.headers),
-        body: await readBody(request, response, refused ? LIMITS.errorBodyBytes : request.limit, refused),
-        url,
+      signal?.throwIfAborted();
+      const headers = {
+        ...route.headers,
+        'user-agent': this.#userAgent,
+        'accept-encoding': 'identity',
+        ...request.headers,
       };
+      const response = await this.#connections.ask({ url, method, headers, route, body: form, signal });
+      const status = response.statusCode ?? 0;
+      const refused = status < 200 || status > 299;
+      const body = await readBody(
+        request,
+        response,
+        refused ? LIMITS.errorBodyBytes : request.limit,
+        refused,
+      );
+      return { status, headers: flatten(response.headers), body, url };
     } catch (cause) {
       if (signal?.aborted) throw canceled(request);
       throw cause instanceof GantryError ? cause : networkError(request.what, url, cause);
     }
-  }
-
-  #dispatcher(url: URL, route: Route): Promise<Dispatcher> {
-    const proxy = route.proxy ?? proxyFor(url, this.#env);
-    const key = JSON.stringify([url.protocol, proxy, route.tls, route.connectTimeoutMs]);
-    let dispatcher = this.#dispatchers.get(key);
-    if (dispatcher === undefined) {
-      dispatcher = this.#connect(url.protocol === 'https:', proxy, route.tls ?? {}, route.connectTimeoutMs);
-      this.#dispatchers.set(key, dispatcher);
-    }
-    return dispatcher;
-  }
-
-  async #connect(
-    secure: boolean,
-    proxy: string | undefined,
-    settings: TlsSettings,
-    timeout = CONNECT_TIMEOUT_MS,
-  ): Promise<Dispatcher> {
-    const { Agent, ProxyAgent } = await import('undici');
-    const tls = secure && {
-      secureContext: secureContext(settings, this.#env),
-      rejectUnauthorized: settings.skipVerify !== true,
-    };
-    if (proxy === undefined) return new Agent({ connect: { timeout, ...tls } });
-    const { username, password } = new URL(proxy);
-    const user = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
-    return new ProxyAgent({
-      uri: proxy,
-      proxyTunnel: secure,
-      connect: { timeout },
-      ...(tls && { requestTls: tls }),
-      ...(username !== '' && { token: `Basic ${Buffer.from(user).toString('base64')}` }),
-    });
   }
 }
 
@@ -232,13 +178,13 @@ const canceled = (request: HttpRequest): GantryError =>
 /** Reads at most `limit` bytes; a longer body is cut where only its beginning matters, else refused. */
 async function readBody(
   request: HttpRequest,
-  response: Dispatcher.ResponseData,
+  response: IncomingMessage,
   limit: number,
   cut: boolean,
 ): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let size = 0;
-  for await (const chunk of response.body as AsyncIterable<Buffer>) {
+  for await (const chunk of response as AsyncIterable<Buffer>) {
     size += chunk.length;
     chunks.push(chunk);
     if (size <= limit) continue;

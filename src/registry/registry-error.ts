@@ -63,12 +63,6 @@ export function registryError(what: string, url: URL, answer: RegistryAnswer): G
   );
 }
 
-const TIMEOUTS = new Set([
-  'ETIMEDOUT',
-  'UND_ERR_CONNECT_TIMEOUT',
-  'UND_ERR_HEADERS_TIMEOUT',
-  'UND_ERR_BODY_TIMEOUT',
-]);
 /** OpenSSL's answers to a plain HTTP server. */
 const NOT_TLS = /wrong.version.number|packet.length.too.long|EPROTO/i;
 const UNTRUSTED = /CERT|SELF_SIGNED|UNABLE_TO_/;
@@ -84,7 +78,7 @@ export function networkError(what: string, url: URL, cause: unknown): GantryErro
       ? `if it speaks plain HTTP and you trust the network: export GANTRY_INSECURE_REGISTRIES=${url.host}`
       : undefined;
   return new GantryError(
-    TIMEOUTS.has(errno) ? 'ERR_TIMEOUT' : 'ERR_NETWORK',
+    errno === 'ETIMEDOUT' ? 'ERR_TIMEOUT' : 'ERR_NETWORK',
     `${what}: cannot reach ${displayURL(url)}: ${why}`,
     { errno, ...(hint !== undefined && { hint }) },
     { cause },

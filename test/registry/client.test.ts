@@ -34,7 +34,7 @@ beforeEach(async () => {
   });
 });
 afterEach(async () => {
-  await client.close();
+  client.close();
   await registry[Symbol.asyncDispose]();
   rmSync(directory, { recursive: true });
 });

@@ -20,7 +20,7 @@ function client(env: NodeJS.ProcessEnv = {}) {
       signal?.throwIfAborted();
     },
   });
-  return { http, waits, [Symbol.asyncDispose]: () => http.close() };
+  return { http, waits, [Symbol.dispose]: () => http.close() };
 }
 const request = (registry: ScriptedRegistry, path = '/x', more: Partial<HttpRequest> = {}): HttpRequest => ({
   url: new URL(`http://${registry.host}${path}`),
@@ -36,7 +36,7 @@ const failure = (promise: Promise<unknown>): Promise<GantryError> =>
 
 test('an answer, asked for as it is', async () => {
   await using registry = await scriptedRegistry();
-  await using c = client();
+  using c = client();
   registry.on('GET /x', send('hello', { 'x-a': '1' }));
   const response = await c.http.fetch(
     request(registry, '/x?ns=docker.io', { route: { headers: { 'x-route': 'r' } } }),
@@ -51,7 +51,7 @@ test('an answer, asked for as it is', async () => {
 describe('retries', () => {
   test.each([408, 429, 500, 502, 503, 504])('%i is asked again', async (status) => {
     await using registry = await scriptedRegistry();
-    await using c = client();
+    using c = client();
     let times = 0;
     registry.on('GET /x', (_, response) => response.writeHead(++times < 3 ? status : 200).end('ok'));
     expect((await c.http.fetch(request(registry))).body.toString()).toBe('ok');
@@ -62,7 +62,7 @@ describe('retries', () => {
 
   test.each([400, 401, 403, 404, 501])('%i is not', async (status) => {
     await using registry = await scriptedRegistry();
-    await using c = client();
+    using c = client();
     registry.on('GET /x', send('', {}, status));
     await failure(c.http.fetch(request(registry)));
     expect(registry.asked).toHaveLength(1);
@@ -70,7 +70,7 @@ describe('retries', () => {
 
   test('Retry-After is honoured, five requests in all, then the reason and the limit are told', async () => {
     await using registry = await scriptedRegistry();
-    await using c = client();
+    using c = client();
     const body = '{"errors":[{"code":"TOOMANYREQUESTS","message":"slow \\u001b[31mdown"}]}';
     registry.on('GET /x', send(body, { 'retry-after': '7', 'ratelimit-remaining': '0;w=21600' }, 429));
     const error = await failure(c.http.fetch(request(registry)));
@@ -84,7 +84,7 @@ describe('retries', () => {
 
   test('a connection cut short', async () => {
     await using registry = await scriptedRegistry();
-    await using c = client();
+    using c = client();
     let times = 0;
     registry.on('GET /x', (_, response) => {
       if (++times === 1) response.destroy();
@@ -98,7 +98,7 @@ describe('retries', () => {
   test('nobody there', async () => {
     const registry = await scriptedRegistry();
     await registry[Symbol.asyncDispose]();
-    await using c = client();
+    using c = client();
     const error = await failure(c.http.fetch(request(registry, '/x?token=s3cret', { attempts: 2 })));
     expect(error).toMatchObject({ code: 'ERR_NETWORK', details: { errno: 'ECONNREFUSED' } });
     expect(error.message).toContain(`cannot reach http://${registry.host}/x: `);
@@ -129,7 +129,7 @@ describe('redirects', () => {
   test('another origin gets no Authorization and no configured header', async () => {
     await using registry = await scriptedRegistry();
     await using cdn = await scriptedRegistry();
-    await using c = client();
+    using c = client();
     registry.on('GET /x', send('', { location: '/y' }, 302));
     registry.on('GET /y', send('', { location: `http://user:pw@${cdn.host}/blob?sig=s3cret` }, 307));
     cdn.on('GET /blob', send('bytes'));
@@ -148,7 +148,7 @@ describe('redirects', () => {
 
   test('the signature of a redirect is in no error', async () => {
     await using registry = await scriptedRegistry();
-    await using c = client();
+    using c = client();
     registry.on('GET /x', send('', { location: '/gone?sig=s3cret' }, 307));
     const error = await failure(c.http.fetch(request(registry)));
     expect(error.code).toBe('ERR_NOT_FOUND');
@@ -161,7 +161,7 @@ describe('redirects', () => {
     ['/x', 'more than 5 times'],
   ])('%s is refused', async (location, why) => {
     await using registry = await scriptedRegistry();
-    await using c = client();
+    using c = client();
     registry.on('GET /x', send('', { location }, 302));
     expect(await failure(c.http.fetch(request(registry)))).toMatchObject({
       code: 'ERR_REGISTRY',
@@ -172,7 +172,7 @@ describe('redirects', () => {
   test('https never becomes http', async () => {
     await using registry = await scriptedRegistry({ tls: true });
     await using plain = await scriptedRegistry();
-    await using c = client();
+    using c = client();
     registry.on('GET /x', send('', { location: `http://${plain.host}/x` }, 307));
     const error = await failure(
       c.http.fetch({
@@ -189,7 +189,7 @@ describe('redirects', () => {
 describe('bounds', () => {
   test('a body over its limit, with and without a length', async () => {
     await using registry = await scriptedRegistry();
-    await using c = client();
+    using c = client();
     registry.on('GET /x', send('x'.repeat(1001)));
     registry.on('GET /y', (_, response) => {
       response.write('x'.repeat(600));
@@ -206,7 +206,7 @@ describe('bounds', () => {
 
   test('a huge error page is cut, not refused', async () => {
     await using registry = await scriptedRegistry();
-    await using c = client();
+    using c = client();
     registry.on('GET /x', send('<html>'.repeat(100_000), {}, 403));
     expect(await failure(c.http.fetch(request(registry)))).toMatchObject({
       code: 'ERR_DENIED',
@@ -216,7 +216,7 @@ describe('bounds', () => {
 
   test('cancel: before, and during an answer that does not come', async () => {
     await using registry = await scriptedRegistry();
-    await using c = client();
+    using c = client();
     registry.on('GET /x', () => {});
     for (const ms of [0, 50]) {
       const signal = ms === 0 ? AbortSignal.abort() : AbortSignal.timeout(ms);
@@ -238,7 +238,7 @@ describe('TLS', () => {
 
   test('an unknown authority is refused with what to do; its certificate or skipVerify is accepted', async () => {
     await using registry = await scriptedRegistry({ tls: true });
-    await using c = client();
+    using c = client();
     registry.on('GET /x', send('ok'));
     const error = await failure(c.http.fetch(secure(registry)));
     expect(error.code).toBe('ERR_NETWORK');
@@ -250,14 +250,14 @@ describe('TLS', () => {
 
   test('a registry without TLS', async () => {
     await using registry = await scriptedRegistry();
-    await using c = client();
+    using c = client();
     const error = await failure(c.http.fetch(secure(registry)));
     expect(error.details.hint).toContain(`GANTRY_INSECURE_REGISTRIES=${registry.host}`);
   });
 
   test('a certificate that is none', async () => {
     await using registry = await scriptedRegistry({ tls: true });
-    await using c = client();
+    using c = client();
     const route = { tls: { cert: 'nonsense', key: 's3cret' } };
     expect(await failure(c.http.fetch(secure(registry, route)))).toMatchObject({
       code: 'ERR_INVALID_ARGUMENT',
@@ -265,36 +265,104 @@ describe('TLS', () => {
   });
 });
 
-test('through a proxy: a tunnel for https, with its login', async () => {
-  await using registry = await scriptedRegistry({ tls: true });
-  registry.on('GET /x', send('ok'));
-  const seen: string[] = [];
-  const proxy = createNetServer((socket) => {
-    socket.once('data', (head) => {
-      seen.push(head.toString());
-      const [host, port] = registry.host.split(':');
-      const target = netConnect(Number(port), host, () => {
-        socket.write('HTTP/1.1 200 ok\r\n\r\n');
-        target.pipe(socket).pipe(target);
+describe('proxies', () => {
+  /** Connects every tunnel to `registry`, whatever it is asked for. */
+  async function tunnelProxy(registry: ScriptedRegistry, answer = '200 ok') {
+    const heads: string[] = [];
+    const server = createNetServer((socket) => {
+      socket.on('error', () => {});
+      socket.once('data', (head) => {
+        heads.push(head.toString());
+        if (!answer.startsWith('200')) {
+          socket.end(`HTTP/1.1 ${answer}\r\ncontent-length: 0\r\n\r\n`);
+          return;
+        }
+        const [host, port] = registry.host.split(':');
+        const target = netConnect(Number(port), host, () => {
+          socket.write(`HTTP/1.1 ${answer}\r\n\r\n`);
+          target.pipe(socket).pipe(target);
+        });
+        target.on('error', () => {});
+        target.on('close', () => socket.destroy());
+        socket.on('close', () => target.destroy());
       });
-      target.on('error', () => socket.destroy());
-      socket.on('error', () => target.destroy());
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    return {
+      heads,
+      url: `http://me:p%40ss@127.0.0.1:${port}`,
+      [Symbol.asyncDispose]: () => new Promise<void>((resolve) => server.close(() => resolve())),
+    };
+  }
+  const login = Buffer.from('me:p@ss').toString('base64');
+  const secure = (more: Partial<HttpRequest> = {}): HttpRequest => ({
+    url: new URL('https://localhost.example:8443/x'),
+    what: 'thing',
+    limit: 10,
+    attempts: 1,
+    ...more,
+  });
+
+  test('a tunnel for https, with the proxy’s login and without the registry’s', async () => {
+    await using registry = await scriptedRegistry({ tls: true });
+    await using proxy = await tunnelProxy(registry);
+    using c = client({ HTTPS_PROXY: proxy.url });
+    registry.on('GET /x', send('ok'));
+    const headers = { authorization: 'Bearer secret' };
+    const response = await c.http.fetch(secure({ route: { tls: { skipVerify: true } }, headers }));
+    expect(response.body.toString()).toBe('ok');
+    expect(proxy.heads[0]).toMatch(/^CONNECT localhost\.example:8443 HTTP\/1\.1\r\n/);
+    expect(proxy.heads[0]).toContain(`proxy-authorization: Basic ${login}`);
+    expect(proxy.heads[0]).not.toMatch(/\bsecret|user-agent/i);
+    expect(registry.asked[0]!.headers).toMatchObject({
+      authorization: 'Bearer secret',
+      host: 'localhost.example:8443',
+    });
+    expect(registry.asked[0]!.headers['proxy-authorization']).toBeUndefined();
+  });
+
+  test('the registry’s certificate is checked inside the tunnel', async () => {
+    await using registry = await scriptedRegistry({ tls: true });
+    await using proxy = await tunnelProxy(registry);
+    using c = client({ HTTPS_PROXY: proxy.url });
+    const ca = { route: { tls: { ca: [LOCALHOST_CERT] } } };
+    expect((await failure(c.http.fetch(secure(ca)))).message).toContain(
+      "does not match certificate's altnames",
+    );
+    expect(registry.asked).toEqual([]);
+  });
+
+  test('a proxy that refuses is named, its login is not', async () => {
+    await using registry = await scriptedRegistry();
+    await using proxy = await tunnelProxy(registry, '407 login');
+    using c = client({ HTTPS_PROXY: proxy.url });
+    const error = await failure(c.http.fetch(secure()));
+    expect(error.message).toMatch(/^proxy 127\.0\.0\.1:\d+ answered 407 to CONNECT localhost\.example:8443/);
+    expect(`${error.stack}${JSON.stringify(error)}`).not.toMatch(/p@ss|p%40ss/);
+  });
+
+  test('http goes through in absolute form', async () => {
+    await using registry = await scriptedRegistry();
+    using c = client({ HTTP_PROXY: `http://me:p%40ss@${registry.host}` });
+    registry.on('GET http://reg.example:5000/x', send('ok'));
+    const response = await c.http.fetch(secure({ url: new URL('http://reg.example:5000/x?ns=a') }));
+    expect(response.body.toString()).toBe('ok');
+    expect(registry.asked[0]).toMatchObject({
+      url: 'http://reg.example:5000/x?ns=a',
+      headers: { host: 'reg.example:5000', 'proxy-authorization': `Basic ${login}` },
     });
   });
-  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
-  const { port } = proxy.address() as AddressInfo;
-  {
-    await using c = client({ HTTPS_PROXY: `http://me:p%40ss@127.0.0.1:${port}` });
-    const url = new URL('https://localhost.example:8443/x');
-    const response = await c.http.fetch({
-      url,
-      what: 'thing',
-      limit: 10,
-      route: { tls: { skipVerify: true } },
-    });
-    expect(response.body.toString()).toBe('ok');
-  }
-  await new Promise((resolve) => proxy.close(resolve));
-  expect(seen[0]).toMatch(/^CONNECT localhost\.example:8443 HTTP\/1\.1\r\n/);
-  expect(seen[0]).toContain(`Basic ${Buffer.from('me:p@ss').toString('base64')}`);
+});
+
+test('a host that accepts and never answers is given up after the time to connect', async () => {
+  const server = createNetServer(() => {});
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  using c = client();
+  const { port } = server.address() as AddressInfo;
+  const route = { connectTimeoutMs: 100 };
+  const url = new URL(`https://127.0.0.1:${port}/x`);
+  const error = await failure(c.http.fetch({ url, what: 'thing', limit: 1, attempts: 1, route }));
+  expect(error).toMatchObject({ code: 'ERR_TIMEOUT', message: expect.stringContaining('within 100 ms') });
+  server.close();
 });
