@@ -77,10 +77,7 @@ export class HttpConnections {
       const tls = { secureContext: context!, rejectUnauthorized: route.tls?.skipVerify !== true };
       const name = isIP(host) === 0 ? { servername: host } : { host };
       const createConnection = () => connect({ ...tls, ...name, socket });
-      const inner = secureRequest(url, { ...options, createConnection });
-      // The end of TLS does not end the tunnel below it.
-      inner.once('close', () => socket.destroy());
-      return send(inner);
+      return send(secureRequest(url, { ...options, createConnection }));
     }
     const headers = { ...options.headers, ...proxyLogin(proxy), host: url.host };
     const through = { ...options, headers, path: url.href };

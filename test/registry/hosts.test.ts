@@ -9,6 +9,7 @@ import { Hosts } from '../../src/registry/hosts.js';
 import { durationMs } from '../../src/registry/hosts-toml.js';
 import { InsecureHosts } from '../../src/registry/insecure.js';
 import { parseReference } from '../../src/registry/reference.js';
+import { scriptedRegistry } from './scripted-registry.js';
 
 let directory: string;
 let env: NodeJS.ProcessEnv;
@@ -81,6 +82,13 @@ describe('clear text', () => {
       ]);
     }
     expect(connections).toBe(1);
+  });
+
+  test('a loopback registry with TLS is spoken to by TLS, whoever signed its certificate', async () => {
+    await using registry = await scriptedRegistry({ tls: true });
+    expect(await endpoints(`${registry.host}/a`)).toMatchObject([
+      { base: `https://${registry.host}/v2`, tls: { skipVerify: true } },
+    ]);
   });
 
   test('only loopback and the configured are insecure', () => {
