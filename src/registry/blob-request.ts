@@ -50,8 +50,8 @@ export async function requestBlob(o: BlobRequest): Promise<void> {
   let challenges = 0;
   for (;;) {
     const secret = home ? await o.authorizer.header(o.endpoint, o.repository, o.signal) : undefined;
-    const refusal: Uint8Array[] = [];
-    const head = await send(o, url, home, secret, refusal);
+    const words: Uint8Array[] = [];
+    const head = await send(o, url, home, secret, words);
     if (isSuccess(head)) return;
     const location = head.headers.get('location');
     const challenge = head.headers.get('www-authenticate');
@@ -62,9 +62,9 @@ export async function requestBlob(o: BlobRequest): Promise<void> {
       url = next;
     } else if (head.status === 401 && home && challenge !== undefined && challenges++ < MAX_CHALLENGES) {
       const again = await o.authorizer.challenged(o.endpoint, o.repository, challenge, secret, o.signal);
-      if (!again) throw refused(o, url, head, refusal);
+      if (!again) throw refused(o, url, head, words);
     } else {
-      throw refused(o, url, head, refusal);
+      throw refused(o, url, head, words);
     }
   }
 }
@@ -77,15 +77,17 @@ function send(
   url: URL,
   home: boolean,
   secret: string | undefined,
-  refusal: Uint8Array[],
+  words: Uint8Array[],
 ): Promise<Head> {
   const { ca, ...own } = o.endpoint.tls;
   const tls: TlsSettings = { ...(home && own), ...(ca !== undefined && { ca }) };
   let kept = 0;
-  const keep: ByteSink = (bytes, start, end) => {
-    const count = Math.min(end - start, LIMITS.errorBodyBytes - kept);
-    kept += count;
-    refusal.push(bytes.slice(start, start + count));
+  const keep = (head: Head): ByteSink => {
+    return (bytes, start, end) => {
+      words.push(bytes.slice(start, end));
+      kept += end - start;
+      if (kept > LIMITS.errorBodyBytes) throw refused(o, url, head, words);
+    };
   };
   return exchange({
     url,
@@ -102,7 +104,7 @@ function send(
     buffer: o.buffer,
     onHead: (head) => {
       if (isSuccess(head)) return o.accept(head, url.host);
-      return isRedirect(head) ? undefined : keep;
+      return isRedirect(head) ? undefined : keep(head);
     },
     connectMs: o.endpoint.connectTimeoutMs,
     stallMs: o.stallMs,

@@ -8,8 +8,6 @@
  *
  * Invariant: when the promise settles the socket is closed and no timer is left (a pool task leaves nothing behind).
  */
-import { request as httpRequest } from 'node:http';
-import { request as httpsRequest } from 'node:https';
 import net from 'node:net';
 import type { Duplex } from 'node:stream';
 import tls from 'node:tls';
@@ -17,6 +15,7 @@ import { GantryError } from '../core/errors.js';
 import { type BodyReader, type ByteSink, bodyReader, cut } from './http-body.js';
 import { type Head, HeadReader } from './http-head.js';
 import { networkError } from './registry-error.js';
+import { openTunnel, proxyLogin } from './tunnel.js';
 
 export interface TlsTrust {
   readonly context: tls.SecureContext;
@@ -48,8 +47,12 @@ export interface ExchangeOptions {
  */
 export async function exchange(o: ExchangeOptions): Promise<Head> {
   o.signal.throwIfAborted();
-  const tunneled = o.proxy !== undefined && o.url.protocol === 'https:';
-  const tunnel = tunneled ? await openTunnel(o, new URL(o.proxy)) : undefined;
+  // what may throw comes before the first socket
+  const request = requestText(o);
+  const proxy = o.proxy === undefined ? undefined : new URL(o.proxy);
+  const hop = proxy !== undefined && o.url.protocol === 'http:' ? proxy : o.url;
+  const secure = hop.protocol === 'https:' ? tlsOptions(hop, o) : undefined;
+  const tunnel = proxy !== undefined && hop === o.url ? await tunnelThrough(proxy, o) : undefined;
   return new Promise<Head>((resolve, reject) => {
     const reader = new HeadReader();
     let body: BodyReader | undefined;
@@ -90,15 +93,15 @@ export async function exchange(o: ExchangeOptions): Promise<Head> {
       return !ended;
     };
 
-    const socket = openSocket(o, tunnel, onBytes);
+    const socket = openSocket(hop, secure, tunnel, o.buffer, onBytes);
     const timer = setInterval(() => {
       if (performance.now() > deadline) finish(timeout(o, connected));
     }, o.tickMs);
     o.signal.addEventListener('abort', cancel, { once: true });
-    socket.on(socket instanceof tls.TLSSocket ? 'secureConnect' : 'connect', () => {
+    socket.on(secure ? 'secureConnect' : 'connect', () => {
       connected = true;
       deadline = performance.now() + o.stallMs;
-      socket.write(requestText(o));
+      socket.write(request);
     });
     socket.on('error', (cause) => finish(networkError(o.what, o.url, cause)));
     socket.on('close', () => {
@@ -119,63 +122,41 @@ export async function exchange(o: ExchangeOptions): Promise<Head> {
 }
 
 function openSocket(
-  o: ExchangeOptions,
+  hop: URL,
+  secure: tls.ConnectionOptions | undefined,
   tunnel: Duplex | undefined,
+  buffer: Uint8Array,
   onBytes: (count: number, bytes: Uint8Array) => boolean,
 ): net.Socket {
-  const onread: net.OnReadOpts = { buffer: o.buffer, callback: onBytes };
-  if (tunnel !== undefined) {
-    // tls has no `onread` over a socket that is already open: one copy per read, on this path alone
-    const socket = tls.connect({ ...tlsOptions(o.url, o), socket: tunnel });
-    return socket.on('data', (chunk: Buffer) => {
-      for (let at = 0; at < chunk.length; ) {
-        const count = Math.min(o.buffer.length, chunk.length - at);
-        o.buffer.set(chunk.subarray(at, at + count));
-        at += count;
-        if (!onBytes(count, o.buffer)) return;
-      }
-    });
+  if (tunnel === undefined) {
+    const address = { host: hostname(hop), port: portOf(hop), onread: { buffer, callback: onBytes } };
+    return secure ? tls.connect({ ...secure, ...address }) : net.connect(address);
   }
-  const hop = o.proxy === undefined ? o.url : new URL(o.proxy);
-  const address = { host: hostname(hop), port: portOf(hop), onread };
-  if (hop.protocol === 'http:') return net.connect(address);
-  return tls.connect({ ...tlsOptions(hop, o), ...address });
+  // tls has no `onread` over a socket that is already open: one copy per read, on this path alone
+  return tls.connect({ ...secure, socket: tunnel }).on('data', (chunk: Buffer) => {
+    for (let at = 0; at < chunk.length; ) {
+      const count = Math.min(buffer.length, chunk.length - at);
+      buffer.set(chunk.subarray(at, at + count));
+      at += count;
+      if (!onBytes(count, buffer)) return;
+    }
+  });
 }
 
 /** CONNECT through the proxy. The socket has no reader yet. */
-function openTunnel(o: ExchangeOptions, proxy: URL): Promise<Duplex> {
-  return new Promise((resolve, reject) => {
-    const target = `${o.url.hostname}:${portOf(o.url)}`;
-    const request = (proxy.protocol === 'https:' ? httpsRequest : httpRequest)({
-      host: hostname(proxy),
-      port: portOf(proxy),
-      method: 'CONNECT',
-      path: target,
-      headers: { host: target, ...proxyAuthorization(proxy) },
-      agent: false,
+async function tunnelThrough(proxy: URL, o: ExchangeOptions): Promise<Duplex> {
+  try {
+    return await openTunnel({
+      proxy,
+      target: `${o.url.hostname}:${portOf(o.url)}`,
+      secureContext: o.trust(proxy.host).context,
+      timeoutMs: o.connectMs,
       signal: o.signal,
-      ...(proxy.protocol === 'https:' && tlsOptions(proxy, o)),
     });
-    const timer = setTimeout(() => request.destroy(timeout(o, false)), o.connectMs);
-    request.on('connect', (response, socket) => {
-      clearTimeout(timer);
-      if (response.statusCode === 200) return resolve(socket);
-      socket.destroy();
-      reject(
-        new GantryError(
-          'ERR_NETWORK',
-          `proxy ${proxy.host} answered ${response.statusCode} to CONNECT ${target}, expected 200`,
-          { status: response.statusCode },
-        ),
-      );
-    });
-    request.on('error', (cause) => {
-      clearTimeout(timer);
-      if (o.signal.aborted) reject(o.signal.reason);
-      else reject(cause instanceof GantryError ? cause : networkError(`${o.what}: proxy`, proxy, cause));
-    });
-    request.end();
-  });
+  } catch (cause) {
+    o.signal.throwIfAborted();
+    throw cause instanceof GantryError ? cause : networkError(`${o.what}: proxy`, proxy, cause);
+  }
 }
 
 function requestText(o: ExchangeOptions): string {
@@ -184,7 +165,7 @@ function requestText(o: ExchangeOptions): string {
   const headers = {
     Host: o.url.host,
     ...o.headers,
-    ...(absolute ? proxyAuthorization(new URL(o.proxy!)) : {}),
+    ...(absolute ? proxyLogin(new URL(o.proxy!)) : {}),
     Connection: 'close',
   };
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${oneLine(name, value)}\r\n`);
@@ -197,12 +178,6 @@ function oneLine(name: string, value: string): string {
     throw new GantryError('ERR_INVALID_ARGUMENT', `header ${JSON.stringify(name)} has a line break in it`);
   }
   return value;
-}
-
-function proxyAuthorization(proxy: URL): Record<string, string> {
-  if (proxy.username === '' && proxy.password === '') return {};
-  const pair = `${decodeURIComponent(proxy.username)}:${decodeURIComponent(proxy.password)}`;
-  return { 'Proxy-Authorization': `Basic ${Buffer.from(pair).toString('base64')}` };
 }
 
 const hostname = (url: URL): string => url.hostname.replace(/^\[|\]$/g, '');

@@ -32,6 +32,15 @@ const endpoint = (from: { url: string; host: string }, more: Partial<Endpoint> =
   ...more,
 });
 
+/** A server that is not quite HTTP. */
+async function raw(talk: (socket: net.Socket) => void): Promise<{ url: string; host: string }> {
+  const server = net.createServer((socket) => talk(socket.on('error', () => {})));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  closing.push(() => new Promise((resolve) => server.close(resolve)));
+  const host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return { url: `http://${host}`, host };
+}
+
 /** Fetches `bytes` and collects what the sink saw. */
 function fetching(endpoints: readonly Endpoint[], digest: string, more: Partial<BlobStreamOptions> = {}) {
   const buffer = new Uint8Array(new ArrayBuffer(70_000), 4096, 65_536);
@@ -173,15 +182,12 @@ describe('resume', () => {
   });
 
   it('does not let a server drip its head for ever', async () => {
-    const drip = net.createServer((socket) => {
+    const from = await raw((socket) => {
       const timer = setInterval(() => socket.write('X-A: b\r\n'), 50);
       socket.write('HTTP/1.1 200 OK\r\n');
-      socket.on('close', () => clearInterval(timer)).on('error', () => {});
+      socket.on('close', () => clearInterval(timer));
     });
-    await new Promise<void>((resolve) => drip.listen(0, '127.0.0.1', resolve));
-    closing.push(() => new Promise((resolve) => drip.close(resolve)));
-    const host = `127.0.0.1:${(drip.address() as AddressInfo).port}`;
-    const t = fetching([endpoint({ url: `http://${host}`, host })], `sha256:${'0'.repeat(64)}`, {
+    const t = fetching([endpoint(from)], `sha256:${'0'.repeat(64)}`, {
       stallMs: 150,
     });
     await expect(t.result).rejects.toEqual(code('ERR_TIMEOUT'));
@@ -292,6 +298,22 @@ describe('statuses', () => {
       code(expected, new RegExp(`${server.host} answered ${status} \\(FAULT: as ordered`)),
     );
     expect(server.requests).toHaveLength(1);
+  });
+
+  it('reads only the beginning of a refusal that does not end', async () => {
+    const from = await raw((socket) => {
+      const more = () => socket.destroyed || socket.write(Buffer.alloc(65_536, 'x'), more);
+      socket.write('HTTP/1.1 404 Not Found\r\n\r\n', more);
+    });
+    const t = fetching([endpoint(from)], `sha256:${'0'.repeat(64)}`);
+    await expect(t.result).rejects.toEqual(code('ERR_NOT_FOUND', /answered 404/));
+  });
+
+  it('refuses a header that would add others to the request', async () => {
+    const server = await registry();
+    const t = fetching([endpoint(server, { headers: { 'X-A': 'b\r\nX-Evil: 1' } })], server.blob(bytes));
+    await expect(t.result).rejects.toEqual(code('ERR_INVALID_ARGUMENT', /line break/));
+    expect(server.requests).toHaveLength(0);
   });
 
   it('gets a token when challenged, and another when that ends in the middle of the pull', async () => {
