@@ -10,6 +10,20 @@ const RETRY_AFTER_MOST_MS = 60_000;
 export const isTransientStatus = (status: number): boolean =>
   status === 408 || status === 429 || (status >= 500 && status !== 501 && status !== 505);
 
+const TRANSIENT = new Set([
+  'ECONNRESET',
+  'ECONNREFUSED',
+  'ECONNABORTED',
+  'EPIPE',
+  'ETIMEDOUT',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+]);
+
+/** Failures of a connection that may be over in a second; a wrong name or certificate will not. */
+export const isTransientErrno = (errno: unknown): boolean => TRANSIENT.has(String(errno));
+
 /** Retry-After as a wait, in seconds or as an HTTP-date, at most a minute; undefined where absent or senseless. */
 export function retryAfterMs(header: string | undefined, now: number): number | undefined {
   if (header === undefined) return undefined;

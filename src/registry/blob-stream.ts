@@ -16,7 +16,15 @@ import { type Digest, shortID } from '../core/digest/digest.js';
 import { GantryError, isGantryError } from '../core/errors.js';
 import type { ProgressWords } from '../core/progress-words.js';
 import { Authorizer } from './auth.js';
-import { backoffMs, isTransientStatus, RETRY_ATTEMPTS, retryAfterMs, type Sleep, sleep } from './backoff.js';
+import {
+  backoffMs,
+  isTransientErrno,
+  isTransientStatus,
+  RETRY_ATTEMPTS,
+  retryAfterMs,
+  type Sleep,
+  sleep,
+} from './backoff.js';
 import { requestBlob } from './blob-request.js';
 import type { BlobSource, Endpoint } from './endpoint.js';
 import type { ByteSink } from './http-body.js';
@@ -262,21 +270,11 @@ class Transfer {
   }
 }
 
-const TRANSIENT_ERRNO = new Set([
-  'ECONNRESET',
-  'ECONNREFUSED',
-  'ECONNABORTED',
-  'EPIPE',
-  'EAI_AGAIN',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-]);
-
 function isTransient(error: unknown): boolean {
   if (!isGantryError(error)) return false;
   const { status, errno } = error.details;
   if (typeof status === 'number') return isTransientStatus(status);
-  return error.code === 'ERR_TIMEOUT' || (error.code === 'ERR_NETWORK' && TRANSIENT_ERRNO.has(String(errno)));
+  return error.code === 'ERR_TIMEOUT' || (error.code === 'ERR_NETWORK' && isTransientErrno(errno));
 }
 
 function pauseMs(failure: unknown, attempt: number): number {

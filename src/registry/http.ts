@@ -8,22 +8,19 @@
 import type { IncomingMessage } from 'node:http';
 import { GantryError } from '../core/errors.js';
 import { LIMITS } from '../core/limits.js';
-import { backoffMs, isTransientStatus, RETRY_ATTEMPTS, retryAfterMs, type Sleep, sleep } from './backoff.js';
+import {
+  backoffMs,
+  isTransientErrno,
+  isTransientStatus,
+  RETRY_ATTEMPTS,
+  retryAfterMs,
+  type Sleep,
+  sleep,
+} from './backoff.js';
 import { HttpConnections, type Route } from './http-connections.js';
 import { displayURL, networkError, type RegistryAnswer, registryError } from './registry-error.js';
 
 const MAX_REDIRECTS = 5;
-/** Failures of a connection that may be over in a second; a wrong name or certificate will not. */
-const TRANSIENT = new Set([
-  'ECONNRESET',
-  'ECONNREFUSED',
-  'ECONNABORTED',
-  'EPIPE',
-  'ETIMEDOUT',
-  'EAI_AGAIN',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-]);
 
 export interface HttpRequest {
   readonly url: URL;
@@ -103,8 +100,7 @@ export class HttpClient {
         if (last || !isTransientStatus(response.status)) return response;
         wait = retryAfterMs(response.headers['retry-after'], this.#now()) ?? wait;
       } catch (error) {
-        if (last || !(error instanceof GantryError) || !TRANSIENT.has(String(error.details.errno)))
-          throw error;
+        if (last || !(error instanceof GantryError) || !isTransientErrno(error.details.errno)) throw error;
       }
       try {
         await this.#sleep(wait, request.signal);
