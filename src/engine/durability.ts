@@ -25,11 +25,11 @@ export interface DurabilityOptions {
 /** Returns how many layers are durable now that were not before. Without old marks it costs one readdir. */
 export async function settleDurability(store: Store, options: DurabilityOptions = {}): Promise<number> {
   const before = (options.now ?? Date.now()) - (options.olderThan ?? SETTLED_AFTER_MS);
-  const due = store.layers.marks().filter((mark) => mark.bootID === store.bootID && mark.time <= before);
+  const due = store.layers.marks.list().filter((mark) => mark.bootID === store.bootID && mark.time <= before);
   if (due.length === 0) return 0;
   const { syncFileSystem } = await import('../core/fsops/sync.js');
   syncFileSystem(store.root);
-  for (const { chainID } of due) store.layers.dropMark(chainID);
+  for (const { chainID } of due) store.layers.marks.drop(chainID);
   return due.length;
 }
 
@@ -39,10 +39,10 @@ export async function settleDurability(store: Store, options: DurabilityOptions 
  */
 export async function assertUsable(store: Store, top: ChainID): Promise<void> {
   for (const layer of store.layers.chain(top).reverse()) {
-    const mark = store.layers.mark(layer.chainID);
+    const mark = store.layers.marks.get(layer.chainID);
     if (mark === undefined || mark.bootID === store.bootID) continue;
     await recheck(store, layer);
-    store.layers.dropMark(layer.chainID); // what was just read from the disk is on the disk
+    store.layers.marks.drop(layer.chainID); // what was just read from the disk is on the disk
   }
 }
 

@@ -9,17 +9,19 @@
  * tmp or ready, or a driver directory that nothing refers to; never a layerdb entry without its files, in this boot.
  * For power cuts see durability.ts: each commit leaves a mark before it is entered.
  */
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
-import { rename, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { writeFileAtomic } from '../core/atomic.js';
-import { type ChainID, chainIDOf, hexOf, parseChainID } from '../core/digest/digest.js';
-import { errnoCode, GantryError, isGantryError } from '../core/errors.js';
+import { type ChainID, chainIDOf, hexOf } from '../core/digest/digest.js';
+import { GantryError, isGantryError } from '../core/errors.js';
 import { type CacheID, newCacheID, parseCacheID } from '../core/ids.js';
 import type { Lock, LockOptions } from '../core/lock.js';
 import type { LayerDB, LayerRecord, Removal } from '../layer/layerdb.js';
 import type { LayerReceipt } from '../layer/receipt.js';
 import type { LayerDriver } from '../overlay/driver.js';
+import { DurabilityMarks } from './durability-marks.js';
+import { type ParkedLayer, ParkedLayers, TAR_SPLIT } from './parked-layers.js';
+
+export type { ParkedLayer };
 
 export type Layer = LayerRecord;
 
@@ -33,13 +35,6 @@ export interface Staging {
   release(): void;
 }
 
-export interface ParkedLayer {
-  readonly chainID: ChainID;
-  readonly cacheID: CacheID;
-  readonly dir: string;
-  readonly receipt: LayerReceipt;
-}
-
 export interface LayerStoreOptions {
   /** `<root>/gantry`. */
   readonly directory: string;
@@ -50,23 +45,24 @@ export interface LayerStoreOptions {
   readonly tryLock: (chainHex: string) => Promise<Lock | undefined>;
 }
 
-const TAR_SPLIT = 'tar-split.json.gz';
-const RECEIPT = 'receipt.json';
-
 export class LayerStore {
   readonly db: LayerDB;
+  readonly marks: DurabilityMarks;
   readonly #driver: LayerDriver;
   readonly #tmp: string;
-  readonly #ready: string;
-  readonly #marks: string;
+  readonly #parked: ParkedLayers;
   readonly #options: LayerStoreOptions;
 
   constructor(options: LayerStoreOptions) {
     this.db = options.db;
     this.#driver = options.driver;
     this.#tmp = join(options.directory, 'tmp');
-    this.#ready = join(options.directory, 'ready');
-    this.#marks = join(options.directory, 'durability');
+    this.marks = new DurabilityMarks(join(options.directory, 'durability'));
+    this.#parked = new ParkedLayers({
+      ready: join(options.directory, 'ready'),
+      tmp: this.#tmp,
+      bootID: options.bootID,
+    });
     this.#options = options;
   }
 
@@ -125,49 +121,22 @@ export class LayerStore {
 
   /** Puts a verified layer aside until its parent is in. It survives this process, not this boot. */
   async park(chainID: ChainID, staging: Staging, receipt: LayerReceipt): Promise<ParkedLayer> {
-    const record = { bootID: this.#options.bootID, cacheID: staging.cacheID, receipt };
-    writeFileAtomic(join(staging.dir, RECEIPT), JSON.stringify(record));
-    const dir = this.#parkedAt(chainID);
-    await this.dropParked(chainID);
-    mkdirSync(this.#ready, { recursive: true, mode: 0o700 });
-    renameSync(staging.dir, dir);
+    const parked = await this.#parked.park(chainID, staging, receipt);
     staging.release();
-    return { chainID, cacheID: staging.cacheID, dir, receipt };
+    return parked;
   }
 
   /** The layer that was parked in this boot; undefined when there is none or it is not whole. */
   parked(chainID: ChainID): ParkedLayer | undefined {
-    const dir = this.#parkedAt(chainID);
-    try {
-      const { bootID, cacheID, receipt } = JSON.parse(readFileSync(join(dir, RECEIPT), 'utf8')) as {
-        bootID: string;
-        cacheID: CacheID;
-        receipt: LayerReceipt;
-      };
-      if (bootID !== this.#options.bootID || !statSync(join(dir, 'diff')).isDirectory()) return undefined;
-      statSync(join(dir, TAR_SPLIT));
-      return { chainID, cacheID: parseCacheID(cacheID), dir, receipt };
-    } catch (error) {
-      if (errnoCode(error) === 'ENOENT' || error instanceof SyntaxError) return undefined;
-      throw error;
-    }
+    return this.#parked.get(chainID);
   }
 
-  async dropParked(chainID: ChainID): Promise<void> {
-    const away = join(this.#tmp, `${newCacheID()}-removing`);
-    mkdirSync(this.#tmp, { recursive: true, mode: 0o700 });
-    try {
-      await rename(this.#parkedAt(chainID), away);
-    } catch (error) {
-      if (errnoCode(error) === 'ENOENT') return;
-      throw error;
-    }
-    await rm(away, { recursive: true, force: true });
+  dropParked(chainID: ChainID): Promise<void> {
+    return this.#parked.drop(chainID);
   }
 
-  /** ChainIDs in the ready folder. */
   listParked(): ChainID[] {
-    return hexNames(this.#ready);
+    return this.#parked.list();
   }
 
   /**
@@ -194,8 +163,7 @@ export class LayerStore {
       ...(parent === undefined ? {} : { parent: parent.cacheID }),
       pending: receipt,
     });
-    mkdirSync(this.#marks, { recursive: true, mode: 0o700 });
-    writeFileAtomic(this.#markOf(chainID), this.#options.bootID);
+    this.marks.set(chainID, this.#options.bootID);
     const record = {
       chainID,
       diffID: receipt.diffID,
@@ -212,7 +180,7 @@ export class LayerStore {
   async remove(chainID: ChainID): Promise<void> {
     const removal = this.db.remove(chainID);
     if (removal !== undefined) await this.#finishRemoval(removal);
-    this.dropMark(chainID);
+    this.marks.drop(chainID);
   }
 
   /** What the containers' layers are and stand on: not to be removed before them. One with damaged links counts alone. */
@@ -268,28 +236,6 @@ export class LayerStore {
     }
   }
 
-  /** Layers that were committed and are not known to be on disk, with the boot id of the commit. */
-  marks(): { readonly chainID: ChainID; readonly bootID: string; readonly time: number }[] {
-    return hexNames(this.#marks).flatMap((chainID) => {
-      const mark = this.mark(chainID);
-      return mark === undefined ? [] : [{ chainID, ...mark }];
-    });
-  }
-
-  mark(chainID: ChainID): { readonly bootID: string; readonly time: number } | undefined {
-    const file = this.#markOf(chainID);
-    try {
-      return { bootID: readFileSync(file, 'utf8').trim(), time: statSync(file).mtimeMs };
-    } catch (error) {
-      if (errnoCode(error) === 'ENOENT') return undefined;
-      throw error;
-    }
-  }
-
-  dropMark(chainID: ChainID): void {
-    rmSync(this.#markOf(chainID), { force: true });
-  }
-
   /** The files stay while a container stands on them: its stack must go on working; they are `unreferenced` later. */
   async #finishRemoval({ cacheID, finish }: Removal): Promise<void> {
     if (cacheID !== undefined && !this.cacheIDsOfContainers().has(cacheID))
@@ -315,24 +261,5 @@ export class LayerStore {
       );
     known.set(chainID, whole ? records[0] : undefined);
     return whole ? records : undefined;
-  }
-
-  #markOf(chainID: ChainID): string {
-    return join(this.#marks, hexOf(chainID));
-  }
-
-  #parkedAt(chainID: ChainID): string {
-    return join(this.#ready, hexOf(chainID));
-  }
-}
-
-function hexNames(directory: string): ChainID[] {
-  try {
-    return readdirSync(directory)
-      .filter((name) => /^[0-9a-f]{64}$/.test(name))
-      .map((name) => parseChainID(`sha256:${name}`));
-  } catch (error) {
-    if (errnoCode(error) === 'ENOENT') return [];
-    throw error;
   }
 }

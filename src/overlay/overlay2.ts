@@ -10,7 +10,6 @@
  *     committed                      empty: read-only from now on. dockerd makes it with the first child
  *     merged/                        0700, while it is mounted
  *   overlay2/<container>-init/, overlay2/<container>/      the same; the write layer has no `committed`
- *   overlay2/<container>/volatile-boot   boot id under which the write layer is mounted without syncing
  *
  * Invariant: a directory gets its cache id by rename when all of it is there; the link in `l/` comes after, the
  * layerdb entry last. So what a kill leaves is a directory or a link that nothing refers to.
@@ -21,7 +20,6 @@ import {
   existsSync,
   mkdirSync,
   readdirSync,
-  readFileSync,
   renameSync,
   rmSync,
   statSync,
@@ -41,6 +39,7 @@ import type {
 } from './driver.js';
 import { writeInitStubs } from './init-stubs.js';
 import { lowersAbove, newLink, readLink, readLowers, resolveLink } from './links.js';
+import { forgetVolatile, markVolatile } from './volatile-mark.js';
 
 export interface Overlay2Options {
   /** `<root>/overlay2`. */
@@ -167,7 +166,7 @@ export class Overlay2 implements LayerDriver {
       // volatile, because unmounting otherwise syncs the whole file system under it
       prepareInit(await this.mount(initID, { volatile: true }));
       await this.unmount(initID);
-      this.#forgetVolatile(initID);
+      forgetVolatile(this.#dir(initID), this.#bootID);
       await this.#createWriteLayer(mountID, initID);
     } catch (error) {
       await this.remove(initID);
@@ -192,8 +191,8 @@ export class Overlay2 implements LayerDriver {
       mountStack({ home: this.#home, lowers: [`${id}/diff`, ...lowers], merged });
       return merged;
     }
-    this.#forgetVolatile(id);
-    if (options.volatile) writeFileSync(join(directory, 'volatile-boot'), this.#bootID, { mode: 0o600 });
+    forgetVolatile(directory, this.#bootID);
+    if (options.volatile) markVolatile(directory, this.#bootID);
     mountStack({
       home: this.#home,
       lowers,
@@ -209,30 +208,6 @@ export class Overlay2 implements LayerDriver {
     if (!existsSync(merged)) return;
     const { unmountStack } = await import('./overlay-mount.js');
     unmountStack(merged);
-  }
-
-  /**
-   * After a volatile mount the kernel refuses another one until its mark is removed, which is safe in the same boot:
-   * no write was lost. After a crash it is not.
-   */
-  #forgetVolatile(id: CacheID): void {
-    const mark = join(this.#dir(id), 'work', 'work', 'incompat', 'volatile');
-    if (!existsSync(mark)) return;
-    let boot: string | undefined;
-    try {
-      boot = readFileSync(join(this.#dir(id), 'volatile-boot'), 'utf8');
-    } catch (error) {
-      if (errnoCode(error) !== 'ENOENT') throw error;
-    }
-    if (boot !== this.#bootID) {
-      throw new GantryError(
-        'ERR_STORE_CORRUPT',
-        `write layer ${id} was mounted volatile when the machine went down: its files may be damaged`,
-        { file: mark, hint: 'remove the container and run it again (gantry rm)' },
-      );
-    }
-    rmSync(mark, { recursive: true });
-    rmSync(join(this.#dir(id), 'volatile-boot'));
   }
 
   /** The roots of init and write layer take mode and owner of the image's root, which they cover in the merged view. */

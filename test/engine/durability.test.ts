@@ -25,28 +25,28 @@ describe('durability', () => {
   const file = (layer: Layer, path: string) => join(before.driver.files(layer.cacheID), path);
 
   it('marks each commit, and clears the marks that are old enough after a sync', async () => {
-    expect(before.layers.marks()).toHaveLength(3);
+    expect(before.layers.marks.list()).toHaveLength(3);
     expect(await settleDurability(before)).toBe(0);
     utimesSync(mark(layers[0]!), 0, 0);
     expect(await settleDurability(before)).toBe(1);
-    expect(before.layers.marks()).toHaveLength(2);
+    expect(before.layers.marks.list()).toHaveLength(2);
     expect(await settleDurability(before, { olderThan: 0 })).toBe(2);
   });
 
   it('never clears a mark of another boot unread', async () => {
     expect(await settleDurability(after, { olderThan: 0 })).toBe(0);
-    expect(after.layers.marks()).toHaveLength(3);
+    expect(after.layers.marks.list()).toHaveLength(3);
   });
 
   it('reads nothing again in the boot of the commit', async () => {
     writeFileSync(file(layers[0]!, 'a/file'), 'changed');
     await assertUsable(before, layers[2]!.chainID);
-    expect(before.layers.marks()).toHaveLength(3);
+    expect(before.layers.marks.list()).toHaveLength(3);
   });
 
   it('passes layers that are what they were, and remembers it', async () => {
     await assertUsable(after, layers[2]!.chainID);
-    expect(after.layers.marks()).toEqual([]);
+    expect(after.layers.marks.list()).toEqual([]);
   });
 
   it('takes a mark that lost its content for one of another boot', async () => {

@@ -227,7 +227,7 @@ describe('a kill', () => {
   it('after the link, before layerdb, leaves directory, link and mark', async () => {
     const a = await commitFiles(store, A);
     rmSync(layerdb(a), { recursive: true });
-    expect(store.layers.marks()).toHaveLength(1);
+    expect(store.layers.marks.list()).toHaveLength(1);
     await recovered();
   });
 
