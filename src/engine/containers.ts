@@ -88,13 +88,18 @@ async function sweepUnfinished(store: Store, records: ContainerStore, id: Contai
 
 /** Ends what runs, and takes away cgroup, bundle and mount. The caller holds the container's lock. */
 export async function releaseResources(store: Store, record: ContainerRecord): Promise<void> {
-  const run = runDirectory(store.root);
   if (record.Runtime !== undefined) {
-    const runtime = chooseRuntime({ forced: record.Runtime, cgroups: cgroupLayout(), stateDirectory: run });
+    const stateDirectory = runDirectory(store.root);
+    const runtime = chooseRuntime({ forced: record.Runtime, cgroups: cgroupLayout(), stateDirectory });
     await deleteFromRuntime(runtime, record.ID);
   }
-  await rm(join(run, 'bundles', record.ID), { recursive: true, force: true });
-  const layers = store.layers.db.mounts.get(record.ID);
+  await releaseFiles(store, record.ID);
+}
+
+/** What is left when the runtime has forgotten the container: bundle and mount. */
+export async function releaseFiles(store: Store, id: ContainerID): Promise<void> {
+  await rm(join(runDirectory(store.root), 'bundles', id), { recursive: true, force: true });
+  const layers = store.layers.db.mounts.get(id);
   if (layers !== undefined) await store.driver.unmount(layers.mountID);
 }
 

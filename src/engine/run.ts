@@ -27,7 +27,7 @@ import { chooseRuntime, type OciRuntime } from '../runtime/oci-runtime.js';
 import { identify } from '../runtime/process-identity.js';
 import { startExitCode } from '../runtime/runtime-error.js';
 import { resolveUser } from '../runtime/user.js';
-import { discard, findContainer, releaseResources } from './containers.js';
+import { discard, findContainer, releaseFiles, releaseResources } from './containers.js';
 import { type ContainerImage, type CreatedContainer, createContainer } from './create-container.js';
 import { forwardSignals } from './forward-signals.js';
 import type { Store } from './store.js';
@@ -127,7 +127,7 @@ async function begin(
     stateDirectory: runDirectory(store.root),
   });
   const record: ContainerRecord = { ...found, Runtime: runtime.path };
-  records.put(record); // whoever cleans up after a kill must know which runtime to ask
+  records.put(record, { sync: false }); // whoever cleans up after a kill must know which runtime to ask
   try {
     const launched = await prepare(store, records, record, runtime, options);
     const attached = attach(launched, record, options);
@@ -279,7 +279,7 @@ async function end(
   try {
     const record = records.get(id);
     if (record === undefined || record.State.Process?.Pid !== launched.pid) return; // `rm -f` was quicker
-    await releaseResources(store, { ...record, Runtime: undefined } as ContainerRecord);
+    await releaseFiles(store, id);
     const at = new Date().toISOString();
     const State = transition(record.State, { to: 'exit', at, exitCode, oomKilled });
     records.put({ ...record, State });

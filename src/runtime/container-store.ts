@@ -49,10 +49,10 @@ export class ContainerStore {
     return (this.#read(id, 'hostconfig.json') ?? {}) as HostConfig;
   }
 
-  /** Synced: a power cut must not leave half a record. */
-  put(record: ContainerRecord): void {
+  /** Synced by default. Not for what only matters while this boot lasts: the last synced record is true after the next. */
+  put(record: ContainerRecord, options: { readonly sync: boolean } = { sync: true }): void {
     const text = JSON.stringify({ ...DOCKER_EMPTY, ...record });
-    writeFileAtomic(this.path(record.ID, 'config.v2.json'), text, { sync: true });
+    writeFileAtomic(this.path(record.ID, 'config.v2.json'), text, options);
   }
 
   putHostConfig(id: ContainerID, hostConfig: HostConfig): void {
