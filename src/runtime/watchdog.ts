@@ -5,7 +5,8 @@
  *
  * No parent-death signal reaches so far: the kernel sends it when the process that made the container's first one
  * ends, and that is the runtime's `create`. The ending is tried three times, because a `create` that was under way
- * when we died may come up after the first.
+ * when we died may come up after the first; it is over when the mount point is gone, which is the sign that somebody
+ * has cleaned up.
  */
 import { spawn } from 'node:child_process';
 import { closeSync, writeSync } from 'node:fs';
@@ -16,6 +17,7 @@ const SCRIPT = `read -r _ && exit 0
 id=$1 root=$2; shift 2
 for pause in 0.05 0.5 1; do
   sleep "$pause"
+  [ -d "$root" ] || exit 0
   "$@" delete --force "$id"
   umount -l "$root"
 done`;
