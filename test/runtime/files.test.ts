@@ -1,0 +1,100 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { readBeneath } from '../../src/runtime/beneath.js';
+import { hostDevices } from '../../src/runtime/devices.js';
+import { checkContainerName, generateName } from '../../src/runtime/names.js';
+import { networkTexts } from '../../src/runtime/network-files.js';
+import { identify, isAlive } from '../../src/runtime/process-identity.js';
+import { parseSignal } from '../../src/runtime/signals.js';
+
+let directory: string;
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'gantry-files-'));
+});
+afterEach(() => rmSync(directory, { recursive: true, force: true }));
+
+describe('files of an image', () => {
+  it('are read inside its root, links included (CVE-2024-9676)', () => {
+    const root = join(directory, 'root');
+    mkdirSync(join(root, 'etc'), { recursive: true });
+    writeFileSync(join(directory, 'passwd'), 'HOST FILE WAS READ!');
+    writeFileSync(join(root, 'real'), 'inside');
+    symlinkSync('../../passwd', join(root, 'etc/passwd'));
+    symlinkSync('/real', join(root, 'etc/group'));
+    expect(readBeneath(root, '/etc/passwd')).toBe('');
+    expect(readBeneath(root, '/etc/group')).toBe('inside');
+    expect(readBeneath(root, '/etc/none')).toBe('');
+  });
+
+  it('are refused when they are no regular files, without waiting', () => {
+    execFileSync('mkfifo', [join(directory, 'fifo')]);
+    expect(() => readBeneath(directory, '/fifo')).toThrow('expected a regular file');
+    expect(() => readBeneath(directory, '/')).toThrow('expected a regular file');
+  });
+});
+
+it('hosts and resolv.conf come from the host with its network only', () => {
+  writeFileSync(join(directory, 'hosts'), '10.0.0.1 build-server');
+  writeFileSync(join(directory, 'resolv.conf'), 'nameserver 10.0.0.53\n');
+  const options = { hostname: 'box', extraHosts: ['db:10.0.0.2', 'six:::1'], hostEtc: directory };
+  expect(networkTexts({ ...options, network: 'host' })).toEqual({
+    hostname: 'box\n',
+    hosts: '10.0.0.1 build-server\n10.0.0.2\tdb\n::1\tsix\n',
+    'resolv.conf': 'nameserver 10.0.0.53\n',
+  });
+  const none = networkTexts({ ...options, network: 'none' }).hosts;
+  expect(none).toContain('127.0.0.1\tlocalhost\n');
+  expect(none).not.toContain('build-server');
+});
+
+describe('a process by pid and start time', () => {
+  it('is alive while it is the same one of the same boot', () => {
+    const self = identify(process.pid)!;
+    expect(isAlive(self)).toBe(true);
+    expect(isAlive({ ...self, StartTicks: self.StartTicks - 1 })).toBe(false);
+    expect(isAlive({ ...self, BootID: 'another' })).toBe(false);
+    expect(identify(4_000_000)).toBeUndefined();
+  });
+
+  it('is read past any name of the command, and a zombie is none', () => {
+    mkdirSync(join(directory, '7'));
+    mkdirSync(join(directory, 'sys/kernel/random'), { recursive: true });
+    writeFileSync(join(directory, 'sys/kernel/random/boot_id'), 'boot\n');
+    const stat = (state: string) =>
+      writeFileSync(
+        join(directory, '7/stat'),
+        `7 (a) Z ( b) ${state} ${Array.from({ length: 40 }, (_, n) => n + 4).join(' ')}\n`,
+      );
+    stat('S');
+    const identity = { Pid: 7, StartTicks: 22, BootID: 'boot' };
+    expect(identify(7, directory)).toEqual(identity);
+    expect(isAlive(identity, directory)).toBe(true);
+    stat('Z');
+    expect(isAlive(identity, directory)).toBe(false);
+  });
+});
+
+it('names are generated to be names, and others refused', () => {
+  for (let attempt = 0; attempt < 6; attempt++)
+    expect(checkContainerName(generateName(attempt))).toMatch(/^[a-z]+_[a-z]+\d*$/);
+  expect(checkContainerName('/a.b-c_d')).toBe('a.b-c_d');
+  for (const name of ['a', '.a', 'a/b', '', '..', 'a b'])
+    expect(() => checkContainerName(name)).toThrow('Invalid container name');
+});
+
+it('signals by name or number', () => {
+  expect(['TERM', 'sigkill', '9', 'RTMIN+3', 'SIGRTMAX-1'].map(parseSignal)).toEqual([15, 9, 9, 37, 63]);
+  for (const text of ['', '0', '65', 'SIGX', 'RTMIN+99'])
+    expect(() => parseSignal(text)).toThrow(`invalid signal: ${text}`);
+});
+
+it('devices of the host by number', () => {
+  expect(hostDevices().find(({ path }) => path === '/dev/null')).toMatchObject({
+    type: 'c',
+    major: 1,
+    minor: 3,
+  });
+});
