@@ -20,6 +20,7 @@ export function command(name: string, description: string, usage = '[OPTIONS]'):
   const made = new Command(name).description(description).usage(usage).helpOption('--help', 'Print usage');
   return made
     .helpCommand(false)
+    .enablePositionalOptions()
     .showSuggestionAfterError(false)
     .configureOutput({ outputError: () => {} })
     .configureHelp({ sortSubcommands: true, subcommandTerm: (member) => member.name() })
@@ -40,6 +41,20 @@ export function group(name: string, description: string, members: readonly Comma
 
 /** The same command under another name: `image rm` for `rmi`. Commander keeps one parent for each object. */
 export const named = (made: Command, name: string): Command => made.name(name);
+
+/** Go's flags take `--rm=true` and `--sig-proxy=false`: each switch of the tree gets these two forms. */
+export function withBooleanForms(at: Command): Command {
+  for (const option of [...at.options]) {
+    if (!option.isBoolean() || option.long === undefined || option.negate || option.long === '--version')
+      continue;
+    for (const value of [true, false]) {
+      at.addOption(new Option(`${option.long}=${value}`).hideHelp());
+      at.on(`option:${option.name()}=${value}`, () => at.setOptionValue(option.attributeName(), value));
+    }
+  }
+  for (const member of at.commands) withBooleanForms(member);
+  return at;
+}
 
 const pathOf = (at: Command): string =>
   at.parent === null ? at.name() : `${pathOf(at.parent)} ${at.name()}`;

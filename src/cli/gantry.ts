@@ -18,6 +18,8 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 });
 for (const name of ['SIGINT', 'SIGTERM'] as const) {
   process.on(name, () => {
+    // A container in the foreground has taken the signals over (engine/forward-signals.ts).
+    if (process.listenerCount(name) > 1) return;
     if (abort.signal.aborted) process.exit(INTERRUPTED);
     abort.abort();
   });

@@ -4,14 +4,18 @@
  */
 import { type Command, Option } from 'commander';
 import { VERSION } from '../core/version.js';
-import { command, group, named } from './command.js';
+import { command, group, named, withBooleanForms } from './command.js';
 import { historyCommand } from './commands/history.js';
 import { imagesCommand } from './commands/images.js';
 import { infoCommand } from './commands/info.js';
-import { imageInspectCommand, inspectCommand } from './commands/inspect.js';
+import { containerInspectCommand, imageInspectCommand, inspectCommand } from './commands/inspect.js';
+import { psCommand } from './commands/ps.js';
 import { pullCommand } from './commands/pull.js';
 import { serveCommand } from './commands/registry-serve.js';
+import { rmCommand } from './commands/rm.js';
 import { rmiCommand } from './commands/rmi.js';
+import { runCommand } from './commands/run.js';
+import { startCommand } from './commands/start.js';
 import { checkCommand } from './commands/system-check.js';
 import { dfCommand } from './commands/system-df.js';
 import { imagePruneCommand, pruneCommand } from './commands/system-prune.js';
@@ -24,7 +28,6 @@ export function program(session: Session): Command {
     .version(`gantry version ${VERSION}`, '-v, --version', 'Print version information and quit')
     .addOption(new Option('--root <dir>', 'Root of the store').env('GANTRY_ROOT').default(DEFAULT_ROOT))
     .option('-D, --debug', 'Show stacks and codes of errors')
-    .enablePositionalOptions()
     .hook('preAction', () => {
       const { root, debug } = made.opts<{ root: string; debug?: boolean }>();
       session.root = root;
@@ -37,6 +40,10 @@ export function program(session: Session): Command {
     historyCommand(session),
     tagCommand(session),
     rmiCommand(session),
+    runCommand(session),
+    startCommand(session),
+    psCommand(session),
+    rmCommand(session),
     infoCommand(session),
     versionCommand(session),
     group('image', 'Manage images', [
@@ -48,6 +55,13 @@ export function program(session: Session): Command {
       named(rmiCommand(session), 'rm').alias('remove'),
       imagePruneCommand(session),
     ]),
+    group('container', 'Manage containers', [
+      runCommand(session),
+      startCommand(session),
+      named(psCommand(session), 'ls').alias('list').alias('ps'),
+      containerInspectCommand(session),
+      rmCommand(session).alias('remove'),
+    ]),
     group('registry', 'Hand images around', [serveCommand(session)]),
     group('system', 'Manage gantry', [
       dfCommand(session),
@@ -57,5 +71,5 @@ export function program(session: Session): Command {
     ]),
   ];
   for (const member of commands) made.addCommand(member);
-  return made;
+  return withBooleanForms(made);
 }

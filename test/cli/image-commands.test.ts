@@ -122,7 +122,7 @@ describe.skipIf(process.getuid?.() !== 0)('image commands (need root: layers are
   it('history walks layers in step with the steps that made them', async () => {
     const { out } = await gantry(
       'history',
-      '--no-human',
+      '--human=false',
       '--format',
       '{{.ID}}|{{.CreatedBy}}|{{.Size}}|{{.Comment}}',
       'redis',

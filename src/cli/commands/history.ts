@@ -29,7 +29,6 @@ export const historyCommand = (session: Session): Command =>
     .argument('<IMAGE>')
     .addOption(formatOption())
     .option('-H, --human', 'Print sizes and dates in human readable format', true)
-    .option('--no-human', 'Print sizes in bytes and dates as they are')
     .option('--no-trunc', "Don't truncate output")
     .option('-q, --quiet', 'Only show image IDs')
     .action((image: string, flags: HistoryFlags) => showHistory(session, image, flags));

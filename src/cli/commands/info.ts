@@ -13,7 +13,7 @@ export const infoCommand = (session: Session): Command =>
       const { systemInfo } = await import('../../engine/system-info.js');
       const { containerUses } = await import('../../engine/container-use.js');
       const store = await openSessionStore(session);
-      const info = await systemInfo(store, containerUses(store));
+      const info = await systemInfo(store, await containerUses(store));
       session.out(flags.format ? renderObject(info, flags.format) : block(info));
       if (!flags.format) for (const warning of info.Warnings) session.err(`WARNING: ${warning}\n`);
     });

@@ -61,7 +61,7 @@ async function inspectAll(
   const found: unknown[] = [];
   const missing: string[] = [];
   for (const name of names) {
-    const document = await inspectOne(store, kinds, name);
+    const document = await inspectOne(store, kinds, name, flags);
     if (document !== undefined) found.push(document);
     else missing.push(kinds.length > 1 ? `No such object: ${name}` : `No such ${kinds[0]}: ${name}`);
   }
@@ -74,10 +74,17 @@ async function inspectAll(
   if (missing.length > 0) session.exitCode = 1;
 }
 
-async function inspectOne(store: Store, kinds: readonly Kind[], name: string): Promise<unknown> {
+async function inspectOne(
+  store: Store,
+  kinds: readonly Kind[],
+  name: string,
+  flags: InspectFlags,
+): Promise<unknown> {
   for (const kind of kinds) {
     try {
       if (kind === 'image') return (await import('../../engine/inspect-image.js')).inspectImage(store, name);
+      const { inspectContainer } = await import('../../engine/inspect-container.js');
+      return await inspectContainer(store, name, { size: flags.size === true });
     } catch (error) {
       if (!isGantryError(error, 'ERR_NOT_FOUND')) throw error;
     }

@@ -30,7 +30,7 @@ async function removeAll(session: Session, names: readonly string[], flags: RmiF
   try {
     for (const name of names) {
       try {
-        const containers = containerUses(store);
+        const containers = await containerUses(store);
         const removed = await removeImage(store, name, {
           force: flags.force === true,
           prune: flags.prune,

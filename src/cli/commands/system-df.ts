@@ -35,14 +35,15 @@ interface SizedContainer {
 
 async function showUsage(session: Session, flags: DfFlags): Promise<void> {
   const { diskUsage } = await import('../../engine/disk-usage.js');
-  const { ContainerStore } = await import('../../runtime/container-store.js');
+  const { listContainers } = await import('../../engine/containers.js');
   const { writeLayerSize } = await import('../../engine/write-layer-size.js');
   const { containerUses } = await import('../../engine/container-use.js');
   const store = await openSessionStore(session);
-  const containers = new ContainerStore(store.root)
-    .list()
-    .map((record) => ({ record, written: writeLayerSize(store, record.ID) }));
-  const usage = diskUsage(store, containerUses(store));
+  const containers = (await listContainers(store)).map((record) => ({
+    record,
+    written: writeLayerSize(store, record.ID),
+  }));
+  const usage = diskUsage(store, await containerUses(store));
   if (flags.verbose) session.out(verbose(usage, containers));
   else {
     const columns = Object.keys(HEADERS);

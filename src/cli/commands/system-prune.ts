@@ -68,7 +68,7 @@ async function prune(session: Session, given: PruneFlags, containersToo: boolean
     const images = await pruneImages(store, {
       all: given.all === true,
       filters,
-      containers: containerUses(store),
+      containers: await containerUses(store),
       now,
     });
     if (images.removed.length > 0)

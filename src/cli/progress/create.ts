@@ -6,6 +6,9 @@ import { jsonProgress, quietProgress } from './terse.js';
 
 export type ProgressKind = 'auto' | 'tty' | 'plain' | 'json' | 'quiet';
 
+/** For `run --quiet`. */
+export const silent: Progress = { announce: () => {}, event: () => {}, stop: () => {} };
+
 /** `run` shows its pull on stderr, because stdout is the container's. */
 export async function createProgress(
   session: Session,

@@ -5,8 +5,9 @@
  *   a1b2c3d4e5f6: Downloading [=========>          ]  23.1MB/61.4MB  41.2MB/s
  *
  * Bars are made when a layer starts and taken away when it ends, so there are never more than the pool has threads:
- * a terminal cannot move its cursor up past its first line, and an image may have 127 layers. cli-progress hides
- * the cursor and shows it again on stop, SIGINT and SIGTERM.
+ * a terminal cannot move its cursor up past its first line, and an image may have 127 layers. The cursor, which
+ * cli-progress hides, comes back on stop and at the latest when the process exits: its own handlers for signals are
+ * off, because Ctrl-C first lets the pull clean up.
  */
 import { MultiBar, type SingleBar } from 'cli-progress';
 import type { LayerEvent, PullEvent } from '../../engine/pull-events.js';
@@ -23,13 +24,14 @@ export function ttyProgress(stream: NodeJS.WriteStream): Progress {
   let multi: MultiBar | undefined;
 
   const open = (): MultiBar => {
-    multi ??= new MultiBar({
+    if (multi !== undefined) return multi;
+    process.once('exit', close);
+    multi = new MultiBar({
       stream,
       fps: REDRAWS_PER_SECOND,
       hideCursor: true,
       linewrap: false,
       clearOnComplete: false,
-      gracefulExit: true,
       emptyOnZero: true,
       format: (_options, _params, layer: LayerEvent) => ellipsis(barLine(layer), (stream.columns || 80) - 1),
     });
@@ -41,6 +43,7 @@ export function ttyProgress(stream: NodeJS.WriteStream): Progress {
     else multi.log(text);
   };
   const close = (): void => {
+    process.off('exit', close);
     multi?.stop();
     multi = undefined;
     bars.clear();

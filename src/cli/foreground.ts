@@ -1,0 +1,39 @@
+/** The process's own streams and terminal, as a container in the foreground gets them. */
+import type { ForegroundOptions } from '../engine/run.js';
+import type { Session } from './session.js';
+
+export function foreground(session: Session): ForegroundOptions {
+  const { stdin, stdout, stderr, env } = process;
+  return {
+    stdin,
+    stdout,
+    stderr,
+    ...(stdout.isTTY
+      ? {
+          terminalSize: () => ({ rows: stdout.rows, columns: stdout.columns }),
+          onResize: (changed: () => void) => {
+            stdout.on('resize', changed);
+            return () => stdout.off('resize', changed);
+          },
+        }
+      : {}),
+    ...(env.GANTRY_RUNTIME ? { runtime: env.GANTRY_RUNTIME } : {}),
+    ...(env.PATH ? { searchPath: env.PATH } : {}),
+    onWarning: (text) => session.err(`WARNING: ${text}\n`),
+  };
+}
+
+/** An error before the container's command ran is 125, 126 or 127; Ctrl-C stays what it is. */
+export async function withStartExitCode(session: Session, act: () => Promise<number>): Promise<void> {
+  const { GantryError, isGantryError } = await import('../core/errors.js');
+  const { startExitCode } = await import('../runtime/runtime-error.js');
+  try {
+    session.exitCode = await act();
+  } catch (error) {
+    if (isGantryError(error, 'ERR_CANCELED')) throw error;
+    const { code, message, details, cause } = isGantryError(error)
+      ? error
+      : new GantryError('ERR_INTERNAL', (error as Error).message, {}, { cause: error });
+    throw new GantryError(code, message, { ...details, exitCode: startExitCode(error) }, { cause });
+  }
+}
