@@ -9,7 +9,6 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
-import type { ReadStream } from 'node:tty';
 import { GantryError } from '../core/errors.js';
 import type { ContainerID } from '../core/ids.js';
 import { readBeneath } from '../runtime/beneath.js';
@@ -25,6 +24,7 @@ import { bindMount, tmpfsMounts } from '../runtime/mount-points.js';
 import { writeNetworkFiles } from '../runtime/network-files.js';
 import { chooseRuntime, type OciRuntime } from '../runtime/oci-runtime.js';
 import { identify } from '../runtime/process-identity.js';
+import { rawTerminal } from '../runtime/raw-terminal.js';
 import { startExitCode } from '../runtime/runtime-error.js';
 import { resolveUser } from '../runtime/user.js';
 import { discard, findContainer, releaseFiles, releaseResources } from './containers.js';
@@ -33,8 +33,8 @@ import { forwardSignals } from './forward-signals.js';
 import type { Store } from './store.js';
 
 export interface ForegroundOptions {
-  /** Read only when the container was made with an open stdin. */
-  readonly stdin: Readable | ReadStream;
+  /** Read only when the container was made with an open stdin; for one with a terminal it must be a terminal. */
+  readonly stdin: Readable & { readonly isTTY?: boolean; readonly fd?: number };
   readonly stdout: Writable;
   readonly stderr: Writable;
   /** The caller's terminal, for a container with one; told again whenever `onResize`'s callback is called. */
@@ -66,7 +66,7 @@ function checkTerminal(
   { Tty, OpenStdin }: { readonly Tty?: boolean; readonly OpenStdin?: boolean },
   options: ForegroundOptions,
 ): void {
-  if (!Tty || !OpenStdin || (options.stdin as ReadStream).isTTY) return;
+  if (!Tty || !OpenStdin || options.stdin.isTTY) return;
   throw new GantryError('ERR_INVALID_ARGUMENT', 'the input device is not a TTY', {
     hint: 'leave out -t when stdin is not a terminal',
   });
@@ -221,8 +221,8 @@ function attach(
   options: ForegroundOptions,
 ): { streams: Promise<unknown>; detach: () => void } {
   const { stdin } = options;
-  const raw = record.Config.Tty && record.Config.OpenStdin && (stdin as ReadStream).isTTY;
-  if (raw) (stdin as ReadStream).setRawMode(true);
+  const { Tty, OpenStdin } = record.Config;
+  const cook = Tty && OpenStdin ? rawTerminal(stdin.fd ?? 0) : undefined;
   if (launched.stdin !== undefined) stdin.pipe(launched.stdin);
   const resize = (): void => {
     const size = options.terminalSize?.();
@@ -239,7 +239,7 @@ function attach(
     detach: () => {
       stop?.();
       unsubscribe?.();
-      if (raw) (stdin as ReadStream).setRawMode(false);
+      cook?.();
       if (launched.stdin === undefined) return;
       stdin.unpipe(launched.stdin);
       stdin.pause();

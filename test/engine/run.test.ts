@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
@@ -221,6 +222,31 @@ for (const runtime of ['crun', 'runc']) {
       expect((await running).code).toBe(137);
       expect(await listContainers(store)).toEqual([]);
       expect(mounts()).toEqual([]);
+    });
+
+    it("joins terminals: typed keys, the window's size, signals by key, and all newlines once", async () => {
+      const image = await busyboxImage(store);
+      const flags = { tty: true, interactive: true };
+      const command = [
+        'sh',
+        '-c',
+        'stty size; trap "echo interrupted; exit 9" INT; while :; do read line && echo "<$line>"; done',
+      ];
+      const { id } = await createContainer(store, image, createRequest(flags, 'busybox', command, context));
+      // script(1) gives the process a terminal of its own, whose size stty sets first.
+      const inner = `stty rows 31 cols 99; exec ${process.execPath} ${script} ${store.root} ${id} ${runtime}`;
+      const child = spawn('script', ['-qec', inner, '/dev/null'], { stdio: ['pipe', 'pipe', 'inherit'] });
+      let shown = '';
+      child.stdout.on('data', (bytes) => {
+        shown += bytes;
+        if (shown.endsWith('31 99\r\n')) child.stdin.write('key\n');
+        if (shown.endsWith('<key>\r\n')) child.stdin.write('\x03');
+      });
+      const [code] = await once(child, 'exit');
+      expect(shown).toBe('31 99\r\nkey\r\n<key>\r\n^Cinterrupted\r\n');
+      expect(code).toBe(9);
+      await removeContainer(store, id);
+      await expect(run(['true'], flags)).rejects.toThrow('the input device is not a TTY');
     });
 
     it.each(['process', 'process group'])('a killed %s takes the container with it', async (what) => {

@@ -4,4 +4,6 @@ import { openStore } from '../../src/engine/store.js';
 
 const [root, id, runtime] = process.argv.slice(2) as [string, string, string];
 const { stdin, stdout, stderr } = process;
-process.exitCode = await startContainer(openStore(root), id, { stdin, stdout, stderr, runtime });
+const terminalSize = () => ({ rows: stdout.rows, columns: stdout.columns });
+const options = { stdin, stdout, stderr, runtime, ...(stdout.isTTY ? { terminalSize } : {}) };
+process.exitCode = await startContainer(openStore(root), id, options);
