@@ -13,6 +13,14 @@ export function writeLayerSize(store: Store, id: ContainerID): number {
   return mount === undefined ? 0 : treeSize(store.driver.files(mount.mountID), new Set());
 }
 
+/** Docker's fields of `inspect --size`: what the container wrote, and that with the image's layers below. */
+export function containerSizes(store: Store, id: ContainerID): { SizeRw: number; SizeRootFs: number } {
+  const SizeRw = writeLayerSize(store, id);
+  const parent = store.layers.db.mounts.get(id)?.parent;
+  const layers = parent === undefined ? [] : store.layers.chain(parent);
+  return { SizeRw, SizeRootFs: layers.reduce((sum, layer) => sum + layer.size, SizeRw) };
+}
+
 function treeSize(directory: string, linked: Set<number>): number {
   let bytes = 0;
   for (const entry of gone(() => readdirSync(directory, { withFileTypes: true })) ?? ([] as Dirent[])) {

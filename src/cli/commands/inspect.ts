@@ -1,6 +1,7 @@
 /** `gantry inspect` and `gantry image inspect`: a JSON array of documents, or a template for each. */
 import { type Command, Option } from 'commander';
 import { isGantryError } from '../../core/errors.js';
+import { parseContainerID } from '../../core/ids.js';
 import type { Store } from '../../engine/store.js';
 import { command, oneOf } from '../command.js';
 import { renderObject } from '../render/object.js';
@@ -84,7 +85,10 @@ async function inspectOne(
     try {
       if (kind === 'image') return (await import('../../engine/inspect-image.js')).inspectImage(store, name);
       const { inspectContainer } = await import('../../engine/inspect-container.js');
-      return await inspectContainer(store, name, { size: flags.size === true });
+      const document = await inspectContainer(store, name);
+      if (!flags.size) return document;
+      const { containerSizes } = await import('../../engine/write-layer-size.js');
+      return { ...document, ...containerSizes(store, parseContainerID(document.Id)) };
     } catch (error) {
       if (!isGantryError(error, 'ERR_NOT_FOUND')) throw error;
     }

@@ -6,12 +6,13 @@
  *   a1b2c3d4e5f6: Pull complete
  *   Digest: sha256:…
  */
+import { shortID } from '../../core/digest/digest.js';
 import type { LayerPhase, PullEvent } from '../../engine/pull-events.js';
 import type { Progress, Write } from './progress.js';
 import { defaultTagLine, doneLines, PHASE_WORDS, pullingLine } from './wording.js';
 
 /** Phases that get a line: the others follow each other within a moment. */
-const TOLD: readonly LayerPhase[] = ['waiting', 'verifying', 'committed', 'exists', 'failed'];
+const TOLD: readonly LayerPhase[] = ['verifying', 'committed', 'exists', 'failed'];
 
 export function plainProgress(write: Write): Progress {
   const phases = new Map<string, LayerPhase>();
@@ -26,7 +27,7 @@ export function plainProgress(write: Write): Progress {
         if (TOLD.includes(event.phase)) write(`${event.id}: ${PHASE_WORDS[event.phase]}\n`);
         break;
       case 'retry':
-        write(`${event.digest.slice(7, 19)}: Retrying in ${seconds(event.delayMs)} (${event.reason})\n`);
+        write(`${shortID(event.digest)}: Retrying in ${seconds(event.delayMs)} (${event.reason})\n`);
         break;
       case 'warning':
         write(`warning: ${event.message}\n`);
@@ -35,6 +36,10 @@ export function plainProgress(write: Write): Progress {
         write(doneLines(event));
         break;
       case 'resolved':
+        for (const layer of event.layers) {
+          if (layer.state === 'fetch') write(`${shortID(layer.digest)}: ${PHASE_WORDS.waiting}\n`);
+        }
+        break;
       case 'error':
         break;
     }

@@ -10,6 +10,7 @@
  * off, because Ctrl-C first lets the pull clean up.
  */
 import { MultiBar, type SingleBar } from 'cli-progress';
+import { shortID } from '../../core/digest/digest.js';
 import type { LayerEvent, PullEvent } from '../../engine/pull-events.js';
 import { ellipsis, humanSize } from '../render/units.js';
 import type { Progress } from './progress.js';
@@ -74,9 +75,7 @@ export function ttyProgress(stream: NodeJS.WriteStream): Progress {
         layer(event);
         break;
       case 'retry':
-        line(
-          `${event.digest.slice(7, 19)}: attempt ${event.attempt} failed (${event.reason}), trying again\n`,
-        );
+        line(`${shortID(event.digest)}: attempt ${event.attempt} failed (${event.reason}), trying again\n`);
         break;
       case 'warning':
         line(`warning: ${event.message}\n`);
