@@ -1,67 +1,83 @@
 /**
- * Pool tasks for layers. Thin: it joins the registry's stream to the layer's pass and keeps this thread's tools.
- * A task leaves nothing running and nothing open behind.
+ * Pool tasks for layers. Thin: they join the registry's stream to the two halves of the pass and keep this thread's
+ * tools. A task leaves nothing running and nothing open behind.
+ *
+ *   fetchLayer                  socket ─► BlobPass ─► TarPass ─► disk             one thread
+ *   inflateLayer + writeLayer   socket ─► BlobPass ─► ring ─► TarPass ─► disk     two threads, for a layer that is
+ *                                                                                 most of what there is to do
  */
-import { rmSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { SecureContext } from 'node:tls';
-import type { DiffID, Digest } from '../src/core/digest/digest.js';
+import type { OutputTarget } from '../src/core/compress/inflater.js';
+import { algorithmOf, type DiffID, type Digest } from '../src/core/digest/digest.js';
 import type { HashBackend } from '../src/core/digest/hasher.js';
-import { GantryError, isGantryError } from '../src/core/errors.js';
 import { fixedBuffer } from '../src/core/ffi.js';
+import type { Compression } from '../src/core/oci/media-types.js';
 import { ProgressWords } from '../src/core/progress-words.js';
-import { LayerPass, type Passed, type PassTools } from '../src/layer/layer-pass.js';
-import { TAR_SPLIT } from '../src/layer/layer-writer.js';
-import { makePassTools } from '../src/layer/pass-tools.js';
-import type { LayerReceipt } from '../src/layer/receipt.js';
+import { type SharedRing, SlotRing } from '../src/core/slot-ring.js';
+import { BlobPass } from '../src/layer/blob-pass.js';
+import type { Written } from '../src/layer/layer-writer.js';
+import { makePassTools, type PassTools } from '../src/layer/pass-tools.js';
+import { TarPass } from '../src/layer/tar-pass.js';
 import type { BlobSource } from '../src/registry/endpoint.js';
-import { type FetchMeter, fetchBlob, newFetchMeter } from '../src/registry/fetch-blob.js';
-import { removePartial } from '../src/registry/partial.js';
+import { fetchBlob, newFetchMeter } from '../src/registry/fetch-blob.js';
 import { task } from './task.js';
 
-export interface FetchLayer {
+export interface BlobInput {
   readonly source: BlobSource;
   readonly digest: Digest;
-  readonly diffID: DiffID;
   readonly size: number;
-  /** A private directory with an empty `diff/`. */
-  readonly staging: string;
   /** The folder of partial downloads. */
   readonly partials: string;
   readonly hash: HashBackend;
   readonly words: SharedArrayBuffer;
 }
 
-/** How often a layer is begun again because a server ignores Range. */
-const RESTARTS = 3;
-/** Socket reads land here; measured in blob-stream's experiment. */
+export interface TarInput {
+  readonly diffID: DiffID;
+  readonly size: number;
+  /** A private directory with an empty `diff/`. */
+  readonly staging: string;
+  readonly hash: HashBackend;
+  readonly words: SharedArrayBuffer;
+}
+
+export interface Inflated {
+  readonly compression: Compression;
+  readonly retries: number;
+  readonly waitingMs: number;
+}
+
+/** 'restart': the server ignores Range; throw away what is staged and begin again. */
+type OrRestart<T> = T | 'restart';
+
+/** Socket reads land here; the size is measured in blob-stream.ts. */
 const INPUT_BYTES = 256 * 1024;
+/** Tar bytes that are hashed and written at one go; they should still be in the second-level cache. */
+const REGION_BYTES = 256 * 1024;
 
-interface Thread {
-  readonly input: Uint8Array;
-  readonly contexts: Map<string, SecureContext>;
-  readonly tools: Map<HashBackend, PassTools>;
+/** What this thread keeps between tasks; a worker is a module of its own, so this is its state and nobody else's. */
+const thread = {
+  input: fixedBuffer(INPUT_BYTES),
+  region: Buffer.from(fixedBuffer(REGION_BYTES).buffer),
+  contexts: new Map<string, SecureContext>(),
+  tools: new Map<HashBackend, Promise<PassTools>>(),
+};
+
+function toolsFor(backend: HashBackend): Promise<PassTools> {
+  const tools = thread.tools.get(backend) ?? makePassTools(backend);
+  thread.tools.set(backend, tools);
+  return tools;
 }
 
-const thread: Thread = { input: fixedBuffer(INPUT_BYTES), contexts: new Map(), tools: new Map() };
-
-async function toolsFor(backend: HashBackend): Promise<PassTools> {
-  const kept = thread.tools.get(backend);
-  if (kept !== undefined) return kept;
-  const made = await makePassTools(backend);
-  thread.tools.set(backend, made);
-  return made;
-}
-
-/** One attempt: undefined when the stream must begin again. */
-async function attempt(
-  input: FetchLayer,
+async function inflate(
+  input: BlobInput,
   tools: PassTools,
-  words: ProgressWords,
-  meter: FetchMeter,
-): Promise<Passed | undefined> {
-  const pass = new LayerPass({ ...input, tools, words });
+  target: OutputTarget,
+): Promise<OrRestart<Inflated>> {
+  const words = new ProgressWords(input.words);
+  const meter = newFetchMeter();
+  const hasher = await tools.hasher('blob', algorithmOf(input.digest));
+  const pass = new BlobPass({ hasher, decompressors: tools.decompressors, target, digest: input.digest });
   try {
     const { outcome } = await fetchBlob({
       ...input,
@@ -71,68 +87,67 @@ async function attempt(
       contexts: thread.contexts,
       sink: (bytes, start, end) => pass.write(bytes, start, end),
     });
-    if (outcome === 'restart') return undefined;
-    words.phase = 'verifying';
-    return await pass.finish();
+    if (outcome === 'restart') return 'restart';
+    const compression = pass.finish();
+    return { compression, retries: meter.retries, waitingMs: meter.waitingMs };
   } finally {
     pass.close();
   }
 }
 
-async function wipe(staging: string): Promise<void> {
-  rmSync(join(staging, 'diff'), { recursive: true, force: true });
-  rmSync(join(staging, TAR_SPLIT), { force: true });
-  await mkdir(join(staging, 'diff'), { mode: 0o755 });
+async function openTar(input: TarInput, tools: PassTools): Promise<TarPass> {
+  const hasher = await tools.hasher('diff', algorithmOf(input.diffID));
+  return new TarPass({ ...input, hasher, crc: tools.crc, words: new ProgressWords(input.words) });
 }
 
-/**
- * Fetches, verifies and unpacks one layer into `staging`. Bytes kept by an earlier pull that turn out wrong are
- * thrown away and the layer is fetched once more from the network.
- */
-async function run(input: FetchLayer): Promise<LayerReceipt> {
-  const started = performance.now();
-  const words = new ProgressWords(input.words);
-  const tools = await toolsFor(input.hash);
-  const meter = newFetchMeter();
-  for (let restarts = 0; ; ) {
-    let passed: Passed | undefined;
+/** Fetches, verifies and unpacks one layer. */
+export const fetchLayer = task(
+  async (input: BlobInput & TarInput): Promise<OrRestart<Inflated & Written>> => {
+    const tools = await toolsFor(input.hash);
+    const tar = await openTar(input, tools);
     try {
-      passed = await attempt(input, tools, words, meter);
+      const { region } = thread;
+      const target = { acquire: () => region, commit: (length: number) => tar.write(region, length) };
+      const inflated = await inflate(input, tools, target);
+      if (inflated === 'restart') return 'restart';
+      return { ...inflated, ...(await tar.finish()) };
+    } finally {
+      tar.close();
+    }
+  },
+);
+
+/** The half that fetches, verifies the blob and inflates it into a ring. */
+export const inflateLayer = task(
+  async (input: BlobInput & { ring: SharedRing }): Promise<OrRestart<Inflated>> => {
+    const words = new ProgressWords(input.words);
+    const ring = new SlotRing(input.ring, () => words.canceled);
+    try {
+      const inflated = await inflate(input, await toolsFor(input.hash), ring);
+      if (inflated === 'restart') ring.fail();
+      else ring.finish();
+      return inflated;
     } catch (error) {
-      const damaged = isGantryError(error, 'ERR_DIGEST_MISMATCH', 'ERR_LAYER_INVALID', 'ERR_LAYER_HOSTILE');
-      if (!damaged) throw error;
-      removePartial(input.partials, input.digest);
-      if (meter.fromFile === 0) throw error;
-      meter.fromFile = 0;
+      ring.fail();
+      throw error;
     }
-    if (passed !== undefined) return receipt(passed, input, meter, performance.now() - started);
-    if (++restarts > RESTARTS) {
-      throw new GantryError(
-        'ERR_NETWORK',
-        `blob ${input.digest}: the server ignores range requests and keeps failing`,
-      );
-    }
-    await wipe(input.staging);
+  },
+);
+
+/** The half that takes tar bytes from a ring, verifies and unpacks them. */
+export const writeLayer = task(async (input: TarInput & { ring: SharedRing }): Promise<Written> => {
+  const words = new ProgressWords(input.words);
+  const ring = new SlotRing(input.ring, () => words.canceled);
+  let tar: TarPass | undefined;
+  try {
+    const pass = await openTar(input, await toolsFor(input.hash));
+    tar = pass;
+    ring.drain((bytes, length) => pass.write(bytes, length));
+    return await pass.finish();
+  } catch (error) {
+    ring.fail();
+    throw error;
+  } finally {
+    tar?.close();
   }
-}
-
-function receipt(passed: Passed, input: FetchLayer, meter: FetchMeter, total: number): LayerReceipt {
-  const { digest, diffID, tarSize, size, entries, implicitDirs, whiteouts, droppedXattrs, compression } =
-    passed;
-  return {
-    digest,
-    diffID,
-    compression,
-    compressedSize: input.size,
-    tarSize,
-    size,
-    entries,
-    implicitDirs,
-    whiteouts,
-    droppedXattrs,
-    timings: { total, waiting: meter.waitingMs },
-    retries: meter.retries,
-  };
-}
-
-export const fetchLayer = task(run);
+});

@@ -7,14 +7,18 @@
  * A chainID's lock is held from before the fetch until after the commit, and while held only ancestors are waited
  * for, so two processes that pull overlapping images cannot wait in a circle. Who waited finds the layer there.
  */
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import type { ChainID } from '../core/digest/digest.js';
-import { hexOf } from '../core/digest/digest.js';
+import type { Inflated } from '../../workers/layer.js';
+import { type ChainID, hexOf } from '../core/digest/digest.js';
 import type { HashBackend } from '../core/digest/hasher.js';
-import { GantryError } from '../core/errors.js';
+import { GantryError, isGantryError } from '../core/errors.js';
 import { ProgressWords } from '../core/progress-words.js';
-import { removePartial } from '../registry/partial.js';
-import type { Layer, ParkedLayer } from './layer-store.js';
+import { newSharedRing } from '../core/slot-ring.js';
+import type { Written } from '../layer/layer-writer.js';
+import type { LayerReceipt } from '../layer/receipt.js';
+import { hasPartial, removePartial } from '../registry/partial.js';
+import type { Layer, ParkedLayer, Staging } from './layer-store.js';
 import type { Pool } from './pool.js';
 import type { LayerPhase, PullEvent } from './pull-events.js';
 import { layerName, type TargetLayer } from './pull-target.js';
@@ -24,6 +28,16 @@ import { WorkQueue } from './work-queue.js';
 const PROGRESS_MS = 100;
 /** A task looks at its cancel word every 100 ms; one that has not come back after this is killed with its thread. */
 const CANCEL_GRACE_MS = 3000;
+/** How often a layer is begun again because a server ignores Range. */
+const RESTARTS = 3;
+/** Below this a second thread costs more than it takes over. */
+const SPLIT_BYTES = 8 * 1024 * 1024;
+const DAMAGED = [
+  'ERR_DIGEST_MISMATCH',
+  'ERR_LAYER_INVALID',
+  'ERR_LAYER_HOSTILE',
+  'ERR_LAYER_TOO_LARGE',
+] as const;
 
 export interface FetcherOptions {
   readonly store: Store;
@@ -145,42 +159,88 @@ export class LayerFetcher {
   }
 
   async #fetch(job: Job): Promise<ParkedLayer> {
-    const { store, pool, hash } = this.#options;
-    const { chainID, digest, diffID, size, source } = job.layer;
+    const { store } = this.#options;
+    const { digest, size } = job.layer;
     const lock = await store.lockNamed('blobs', hexOf(digest), { signal: job.abort.signal });
     try {
-      return await this.#queue.run(size, async () => {
-        if (job.words.canceled)
-          throw new GantryError('ERR_CANCELED', `layer ${layerName(job.layer)}: canceled`);
-        const staging = await store.layers.stage();
-        try {
-          const receipt = await pool.run(
-            'fetchLayer',
-            {
-              source,
-              digest,
-              diffID,
-              size,
-              staging: staging.dir,
-              partials: this.#partials,
-              hash,
-              words: job.words.shared,
-            },
-            job.abort.signal,
-          );
-          if (receipt.compression !== job.layer.compression) {
-            const message = `layer ${layerName(job.layer)}: media type says ${job.layer.compression}, the blob is ${receipt.compression}`;
-            this.#options.onEvent({ event: 'warning', message });
-          }
-          return await store.layers.park(chainID, staging, receipt);
-        } catch (error) {
-          await store.layers.discard(staging);
-          throw error;
-        }
-      });
+      const split = this.#dominates(job);
+      return await this.#queue.run(size, split ? 2 : 1, () => this.#unpack(job, split));
     } finally {
       lock.release();
     }
+  }
+
+  /** True for a layer that would still run when all others are done: two threads then share its work. */
+  #dominates(job: Job): boolean {
+    const { threads } = this.#options.pool;
+    if (threads < 2 || job.layer.size < SPLIT_BYTES) return false;
+    let total = 0;
+    for (const { layer, phase } of this.#jobs.values()) if (phase === 'waiting') total += layer.size;
+    return job.layer.size * Math.min(threads, availableParallelism()) > total;
+  }
+
+  /**
+   * Stages, fetches, verifies and parks. Begins again when the server ignores Range, and once more from the network
+   * when bytes kept by an earlier pull may be what was damaged.
+   */
+  async #unpack(job: Job, split: boolean): Promise<ParkedLayer> {
+    const { store, onEvent } = this.#options;
+    const { chainID, digest, compression } = job.layer;
+    for (let restarts = 0; ; ) {
+      if (job.words.canceled)
+        throw new GantryError('ERR_CANCELED', `layer ${layerName(job.layer)}: canceled`);
+      const resumed = hasPartial(this.#partials, digest);
+      const staging = await store.layers.stage();
+      try {
+        const receipt = await this.#receive(job, staging, split);
+        if (receipt !== 'restart') {
+          if (receipt.compression !== compression) {
+            const message = `layer ${layerName(job.layer)}: media type says ${compression}, the blob is ${receipt.compression}`;
+            onEvent({ event: 'warning', message });
+          }
+          return await store.layers.park(chainID, staging, receipt);
+        }
+        if (++restarts > RESTARTS) {
+          const message = `layer ${layerName(job.layer)}: the server ignores range requests and the connection keeps failing`;
+          throw new GantryError('ERR_NETWORK', message);
+        }
+        await store.layers.discard(staging);
+      } catch (error) {
+        await store.layers.discard(staging);
+        if (!isGantryError(error, ...DAMAGED)) throw error;
+        removePartial(this.#partials, digest);
+        if (!resumed) throw error;
+      }
+    }
+  }
+
+  /** One attempt in the pool, by one thread or two. */
+  async #receive(job: Job, staging: Staging, split: boolean): Promise<LayerReceipt | 'restart'> {
+    const { pool, hash } = this.#options;
+    const { digest, diffID, size, source } = job.layer;
+    const { signal } = job.abort;
+    const started = performance.now();
+    const both = { size, hash, words: job.words.shared };
+    const blob = { ...both, source, digest, partials: this.#partials };
+    const tar = { ...both, diffID, staging: staging.dir };
+    let done: (Inflated & Written) | 'restart';
+    if (split) {
+      const ring = newSharedRing();
+      const halves = await Promise.allSettled([
+        pool.run('inflateLayer', { ...blob, ring }, signal),
+        pool.run('writeLayer', { ...tar, ring }, signal),
+      ]);
+      const [inflated, written] = halves;
+      if (inflated.status === 'fulfilled' && inflated.value === 'restart') return 'restart';
+      if (inflated.status === 'rejected' || written.status === 'rejected') throw firstCause(halves);
+      done = { ...(inflated.value as Inflated), ...written.value };
+    } else {
+      done = await pool.run('fetchLayer', { ...blob, ...tar }, signal);
+    }
+    if (done === 'restart') return 'restart';
+    const { waitingMs, ...rest } = done;
+    const timings = { total: performance.now() - started, waiting: waitingMs };
+    return { ...rest, digest, diffID, compressedSize: size, timings };
   }
 
   #tellAll(): void {
@@ -231,6 +291,12 @@ export class LayerFetcher {
       ms: Math.round(now - job.started),
     });
   }
+}
+
+/** Of two halves that ended each other, the error that was there first: not the one that tells of the other. */
+function firstCause(halves: readonly PromiseSettledResult<unknown>[]): unknown {
+  const errors = halves.flatMap((half) => (half.status === 'rejected' ? [half.reason] : []));
+  return errors.find((error) => !isGantryError(error, 'ERR_CANCELED')) ?? errors[0];
 }
 
 function withResolver<T>(): { promise: Promise<T>; resolve: (value: Promise<T>) => void } {

@@ -124,6 +124,6 @@ export async function planPull(
     const free = freeSpace(store.root);
     return targets.map((target) => planTarget(store, target, counted, free));
   } finally {
-    await resolver.close();
+    resolver.close();
   }
 }

@@ -7,7 +7,7 @@ import { type PullTarget, targetOf } from './pull-target.js';
 
 export interface Resolver {
   resolve(reference: Reference): Promise<PullTarget>;
-  close(): Promise<void>;
+  close(): void;
 }
 
 export async function openResolver(options: {

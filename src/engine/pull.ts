@@ -121,7 +121,8 @@ export async function pull(
     return settled.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
   } finally {
     fetcher?.close();
-    await Promise.all([pool?.close(), resolver.close()]);
+    resolver.close();
+    await pool?.close();
     storeLock.release();
   }
 }

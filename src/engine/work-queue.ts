@@ -1,10 +1,11 @@
 /**
- * Which job goes next: at most `width` run, the biggest waiting one first, so that no giant is left to run alone at
- * the end. The pool's own queue is first come, first served and has no bound, so it is never given more than it has
+ * Which job goes next: at most `width` threads' worth run, the biggest waiting one first, so that no giant is left to
+ * run alone at the end. The pool's own queue is first come, first served and has no bound, so it is never given more than it has
  * threads. Jobs start in a later turn of the event loop: those that come together compete.
  */
 interface Waiting {
   readonly weight: number;
+  readonly cost: number;
   readonly start: () => void;
 }
 
@@ -15,16 +16,16 @@ export class WorkQueue {
 
   constructor(readonly width: number) {}
 
-  /** Runs `job` when its turn comes. */
-  async run<T>(weight: number, job: () => Promise<T>): Promise<T> {
+  /** Runs `job`, which keeps `cost` threads busy (at most `width`), when its turn comes. */
+  async run<T>(weight: number, cost: number, job: () => Promise<T>): Promise<T> {
     await new Promise<void>((start) => {
-      this.#waiting.push({ weight, start });
+      this.#waiting.push({ weight, cost, start });
       this.#schedule();
     });
     try {
       return await job();
     } finally {
-      this.#running--;
+      this.#running -= cost;
       this.#schedule();
     }
   }
@@ -35,10 +36,13 @@ export class WorkQueue {
     setImmediate(() => {
       this.#scheduled = false;
       this.#waiting.sort((a, b) => b.weight - a.weight);
-      while (this.#running < this.width) {
-        const next = this.#waiting.shift();
-        if (next === undefined) return;
-        this.#running++;
+      for (
+        let next = this.#waiting[0];
+        next && this.#running + next.cost <= this.width;
+        next = this.#waiting[0]
+      ) {
+        this.#waiting.shift();
+        this.#running += next.cost;
         next.start();
       }
     });

@@ -124,6 +124,9 @@ export class PartialFile {
   }
 }
 
+/** True when bytes of a blob are kept from an earlier pull: if the blob turns out damaged, they may be why. */
+export const hasPartial = (dir: string, digest: Digest): boolean => filesOf(dir, hexOf(digest)).length > 0;
+
 /** Removes what is kept of a blob: after its layer is published, or when its bytes turned out wrong. */
 export function removePartial(dir: string, digest: Digest): void {
   for (const { path } of filesOf(dir, hexOf(digest))) rmSync(path, { force: true });

@@ -3,7 +3,6 @@
  * carry-less multiplication, about 50 times as fast as the WASM core, which is the fallback. Both must give the
  * known answer for "123456789".
  */
-import { createCRC64 } from 'hash-wasm';
 import { GantryError } from '../errors.js';
 import { AddressCache, loadLibrary } from '../ffi.js';
 
@@ -41,6 +40,7 @@ function isalCrc64(): Crc64 | undefined {
 }
 
 async function wasmCrc64(): Promise<Crc64> {
+  const { createCRC64 } = await import('hash-wasm');
   const core = await createCRC64('D800000000000000');
   core.init();
   return {
@@ -52,8 +52,9 @@ async function wasmCrc64(): Promise<Crc64> {
 
 /** The fastest implementation that this host has. ERR_INTERNAL when none gives the known answer. */
 export async function createCrc64(backend?: 'isa-l' | 'wasm'): Promise<Crc64> {
-  const native = backend === 'wasm' ? undefined : isalCrc64();
-  for (const crc of [native, backend === 'isa-l' ? undefined : await wasmCrc64()]) {
+  const makers = { 'isa-l': isalCrc64, wasm: wasmCrc64 } as const;
+  for (const make of backend === undefined ? Object.values(makers) : [makers[backend]]) {
+    const crc = await make();
     if (crc === undefined) continue;
     crc.update(CHECK_INPUT, 0, CHECK_INPUT.length);
     if (crc.digest().toString('hex') !== CHECK) continue;

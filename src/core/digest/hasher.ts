@@ -4,7 +4,7 @@
  * each layer; `update` is synchronous and keeps nothing of the bytes.
  */
 import { createHash, type Hash } from 'node:crypto';
-import { createSHA256, createSHA512, type IHasher } from 'hash-wasm';
+import type { IHasher } from 'hash-wasm';
 import { GantryError } from '../errors.js';
 import { type Digest, type DigestAlgorithm, digestOf, parseDigest } from './digest.js';
 
@@ -51,14 +51,17 @@ class NativeHasher implements Hasher {
   }
 }
 
+/** The module is loaded where it is used: it takes a thread 10 ms to parse. */
+async function wasmHasher(algorithm: DigestAlgorithm): Promise<Hasher> {
+  const { createSHA256, createSHA512 } = await import('hash-wasm');
+  return new WasmHasher(algorithm, await (algorithm === 'sha256' ? createSHA256() : createSHA512()));
+}
+
 const KNOWN_ANSWER = Buffer.from('gantry: every byte is checked');
 
 /** Makes a hasher that has proved a known answer. ERR_INTERNAL when it does not give it. */
 export async function createHasher(algorithm: DigestAlgorithm, backend: HashBackend): Promise<Hasher> {
-  const hasher =
-    backend === 'native'
-      ? new NativeHasher(algorithm)
-      : new WasmHasher(algorithm, await (algorithm === 'sha256' ? createSHA256() : createSHA512()));
+  const hasher = backend === 'native' ? new NativeHasher(algorithm) : await wasmHasher(algorithm);
   for (let at = 0; at < KNOWN_ANSWER.length; at += 5) hasher.update(KNOWN_ANSWER.subarray(at, at + 5));
   const found = hasher.digest();
   const expected = digestOf(KNOWN_ANSWER, algorithm);
