@@ -84,6 +84,9 @@ async function inspectOne(
   for (const kind of kinds) {
     try {
       if (kind === 'image') return (await import('../../engine/inspect-image.js')).inspectImage(store, name);
+      // Looked for first by its record alone: what settles a container loads native code, which images need not pay for.
+      const { ContainerStore } = await import('../../runtime/container-store.js');
+      new ContainerStore(store.root).find(name);
       const { inspectContainer } = await import('../../engine/inspect-container.js');
       const document = await inspectContainer(store, name);
       if (!flags.size) return document;

@@ -1,0 +1,59 @@
+/**
+ * The program as a process. It is bundled into a directory without node_modules, so a command that works there has
+ * loaded neither koffi nor piscina: that keeps the quick commands quick.
+ */
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { build } from 'esbuild';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { temporaryDirectory } from '../helpers/layer-fixture.js';
+
+describe('the gantry process', () => {
+  const dir = temporaryDirectory();
+  const entry = join(dir.path, 'gantry.js');
+  const gantry = (...args: string[]) =>
+    spawnSync(process.execPath, [entry, '--root', join(dir.path, 'root'), ...args], { encoding: 'utf8' });
+
+  beforeAll(async () => {
+    await build({
+      entryPoints: ['src/cli/gantry.ts'],
+      outdir: dir.path,
+      bundle: true,
+      splitting: true,
+      format: 'esm',
+      platform: 'node',
+      packages: 'bundle',
+      external: ['koffi', 'piscina', 'lz4-napi'],
+      banner: {
+        js: "import{createRequire as r}from'node:module';const require=r(import.meta.url);",
+      },
+      logLevel: 'error',
+    });
+  });
+  afterAll(() => dir.remove());
+
+  it.each([
+    ['--version', /^gantry version \d+\.\d+\.\d+\n$/],
+    ['--help', /Container image and runtime engine/],
+    ['images', /^REPOSITORY/],
+    ['version', /Node version/],
+  ])('%s loads no native code', (name, expected) => {
+    const { stdout, stderr, status } = gantry(name);
+    expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
+    expect(stdout).toMatch(expected);
+  });
+
+  it('ends with the status of its error', () => {
+    expect(gantry('images', '--bogus').status).toBe(125);
+    expect(gantry('history', 'nosuch').status).toBe(1);
+    expect(gantry('inspect', 'nosuch').stderr).toBe('gantry: Error: No such object: nosuch\n');
+  });
+
+  it('a reader that goes away is no failure', async () => {
+    const child = spawn(process.execPath, [entry, 'run', '--help'], { stdio: ['ignore', 'pipe', 'pipe'] });
+    child.stdout.destroy();
+    const [code] = await once(child, 'exit');
+    expect(code).toBe(0);
+  });
+});
