@@ -9,12 +9,12 @@
  * and what the dead left (mount, cgroup, bundle, `--rm` containers) goes with it.
  */
 import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import { GantryError } from '../core/errors.js';
 import type { ContainerID } from '../core/ids.js';
+import { bundleDirectory, bundleRuntime } from '../runtime/bundle-directory.js';
 import { cgroupLayout } from '../runtime/cgroup-layout.js';
 import type { ContainerRecord } from '../runtime/container-record.js';
-import { statusOf, transition } from '../runtime/container-state.js';
+import { type Move, statusOf, transition } from '../runtime/container-state.js';
 import { ContainerStore } from '../runtime/container-store.js';
 import { runDirectory } from '../runtime/host-facts.js';
 import { isAnonymousVolume } from '../runtime/mount-points.js';
@@ -58,16 +58,14 @@ async function settle(store: Store, records: ContainerStore, id: ContainerID): P
   try {
     const record = records.get(id);
     if (record === undefined || !isStale(record)) return;
-    await releaseResources(store, record);
+    await releaseResources(store, id);
     const sameBoot = record.State.Process?.BootID === store.bootID;
-    const ended = transition(record.State, {
+    await conclude(store, records, record, {
       to: 'exit',
       at: new Date().toISOString(),
       exitCode: sameBoot ? KILLED : LOST,
       error: sameBoot ? '' : 'the machine was restarted while the container ran',
     });
-    records.put({ ...record, State: ended });
-    if (records.hostConfig(id).AutoRemove) await discard(store, records, { ...record, State: ended }, true);
   } finally {
     held.release();
   }
@@ -86,19 +84,31 @@ async function sweepUnfinished(store: Store, records: ContainerStore, id: Contai
   }
 }
 
+/** Writes down how a run (or the attempt) ended; with `--rm` the container goes. The caller holds its lock. */
+export async function conclude(
+  store: Store,
+  records: ContainerStore,
+  record: ContainerRecord,
+  move: Move & { to: 'exit' | 'failed' },
+): Promise<void> {
+  const ended = { ...record, State: transition(record.State, move) };
+  if (records.hostConfig(record.ID).AutoRemove) await discard(store, records, ended, true);
+  else records.put(ended, { sync: true });
+}
+
 /** Ends what runs, and takes away cgroup, bundle and mount. The caller holds the container's lock. */
-export async function releaseResources(store: Store, record: ContainerRecord): Promise<void> {
-  if (record.Runtime !== undefined) {
-    const stateDirectory = runDirectory(store.root);
-    const runtime = chooseRuntime({ forced: record.Runtime, cgroups: cgroupLayout(), stateDirectory });
-    await deleteFromRuntime(runtime, record.ID);
+export async function releaseResources(store: Store, id: ContainerID): Promise<void> {
+  const stateDirectory = runDirectory(store.root);
+  const forced = bundleRuntime(bundleDirectory(store.root, id));
+  if (forced !== undefined) {
+    await deleteFromRuntime(chooseRuntime({ forced, cgroups: cgroupLayout(), stateDirectory }), id);
   }
-  await releaseFiles(store, record.ID);
+  await releaseFiles(store, id);
 }
 
 /** What is left when the runtime has forgotten the container: bundle and mount. */
 export async function releaseFiles(store: Store, id: ContainerID): Promise<void> {
-  await rm(join(runDirectory(store.root), 'bundles', id), { recursive: true, force: true });
+  await rm(bundleDirectory(store.root, id), { recursive: true, force: true });
   const layers = store.layers.db.mounts.get(id);
   if (layers !== undefined) await store.driver.unmount(layers.mountID);
 }
@@ -122,7 +132,7 @@ export async function discard(
   volumes: boolean,
 ): Promise<void> {
   const State = transition(record.State, { to: 'remove' });
-  records.put({ ...record, State });
+  records.put({ ...record, State }, { sync: false });
   try {
     await removeLayers(store, record.ID);
     const points = volumes ? Object.values(record.MountPoints).filter(isAnonymousVolume) : [];
@@ -130,7 +140,7 @@ export async function discard(
     await records.remove(record.ID);
   } catch (error) {
     const dead = transition(State, { to: 'breakdown', error: (error as Error).message });
-    records.put({ ...record, State: dead });
+    records.put({ ...record, State: dead }, { sync: false });
     throw error;
   }
 }
@@ -166,7 +176,7 @@ export async function removeContainer(
         { hint: `gantry rm -f ${what}` },
       );
     }
-    await releaseResources(store, record);
+    await releaseResources(store, record.ID);
     const State = transition(record.State, { to: 'exit', at: new Date().toISOString(), exitCode: KILLED });
     await discard(store, records, { ...record, State }, options.volumes ?? false);
     return record.ID;

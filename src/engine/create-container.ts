@@ -78,8 +78,9 @@ export async function createContainer(
       network: hostConfig.NetworkMode,
       extraHosts: hostConfig.ExtraHosts ?? [],
     });
-    records.putHostConfig(id, hostConfig);
-    const name = await enter(store, records, request.name, {
+    const sync = !hostConfig.AutoRemove;
+    records.putHostConfig(id, hostConfig, { sync });
+    const record: ContainerRecord = {
       ID: id,
       Created: new Date().toISOString(),
       Path: path,
@@ -96,8 +97,8 @@ export async function createContainer(
       HostnamePath: records.path(id, 'hostname'),
       HostsPath: records.path(id, 'hosts'),
       ResolvConfPath: records.path(id, 'resolv.conf'),
-    });
-    return { id, name };
+    };
+    return { id, name: await enter(store, records, record, { asked: request.name, sync }) };
   } catch (error) {
     for (const step of undo.reverse()) await step();
     throw error;
@@ -111,8 +112,8 @@ export async function createContainer(
 async function enter(
   store: Store,
   records: ContainerStore,
-  asked: string | undefined,
   record: ContainerRecord,
+  { asked, sync }: { readonly asked: string | undefined; readonly sync: boolean },
 ): Promise<string> {
   const names = await store.lockNamed('containers', 'names');
   try {
@@ -127,7 +128,7 @@ async function enter(
         { container: owner },
       );
     }
-    records.put({ ...record, Name: `/${name}` });
+    records.put({ ...record, Name: `/${name}` }, { sync });
     return name;
   } finally {
     names.release();

@@ -6,13 +6,12 @@
  * The lock is not held while it runs: `ps` and `rm -f` work beside it. A record says "running" only after the command
  * was executed, so a kill before that leaves a container that is created (or exited) still.
  */
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { GantryError } from '../core/errors.js';
 import type { ContainerID } from '../core/ids.js';
 import { readBeneath } from '../runtime/beneath.js';
-import { bundle, specText } from '../runtime/bundle.js';
+import { bundle } from '../runtime/bundle.js';
+import { bundleDirectory, writeBundle } from '../runtime/bundle-directory.js';
 import { oomKills } from '../runtime/cgroup-layout.js';
 import type { ContainerRecord } from '../runtime/container-record.js';
 import { transition } from '../runtime/container-state.js';
@@ -27,7 +26,7 @@ import { identify } from '../runtime/process-identity.js';
 import { rawTerminal } from '../runtime/raw-terminal.js';
 import { startExitCode } from '../runtime/runtime-error.js';
 import { resolveUser } from '../runtime/user.js';
-import { discard, findContainer, releaseFiles, releaseResources } from './containers.js';
+import { conclude, findContainer, releaseFiles, releaseResources } from './containers.js';
 import { type ContainerImage, type CreatedContainer, createContainer } from './create-container.js';
 import { forwardSignals } from './forward-signals.js';
 import type { Store } from './store.js';
@@ -112,13 +111,12 @@ function existing(records: ContainerStore, id: ContainerID): ContainerRecord {
 async function begin(
   store: Store,
   records: ContainerStore,
-  found: ContainerRecord,
+  record: ContainerRecord,
   options: ForegroundOptions,
 ): Promise<{ launched: Launched; streams: Promise<unknown>; detach: () => void }> {
-  const hostConfig = records.hostConfig(found.ID);
-  const forced = hostConfig.Runtime ?? options.runtime;
+  const forced = records.hostConfig(record.ID).Runtime ?? options.runtime;
   const self = identify(process.pid)!;
-  transition(found.State, { to: 'start', at: '', process: self, supervisor: self }); // refused before anything is done
+  transition(record.State, { to: 'start', at: '', process: self, supervisor: self }); // refused before anything is done
   const host = hostFacts();
   const runtime = chooseRuntime({
     ...(forced === undefined ? {} : { forced }),
@@ -126,8 +124,6 @@ async function begin(
     cgroups: host.cgroups,
     stateDirectory: runDirectory(store.root),
   });
-  const record: ContainerRecord = { ...found, Runtime: runtime.path };
-  records.put(record, { sync: false }); // whoever cleans up after a kill must know which runtime to ask
   try {
     const launched = await prepare(store, records, record, runtime, options);
     const attached = attach(launched, record, options);
@@ -141,14 +137,12 @@ async function begin(
       process: identify(launched.pid) ?? { ...self, Pid: launched.pid, StartTicks: 0 },
       supervisor: self,
     });
-    records.put({ ...record, State });
+    records.put({ ...record, State }, { sync: false });
     return { launched, ...attached };
   } catch (error) {
-    await releaseResources(store, record);
+    await releaseResources(store, record.ID);
     const message = error instanceof Error ? error.message : String(error);
-    const State = transition(record.State, { to: 'failed', exitCode: startExitCode(error), error: message });
-    records.put({ ...record, State });
-    if (hostConfig.AutoRemove) await discard(store, records, { ...record, State }, true);
+    await conclude(store, records, record, { to: 'failed', exitCode: startExitCode(error), error: message });
     throw error;
   }
 }
@@ -198,10 +192,8 @@ async function prepare(
     host: hostFacts(),
   });
   for (const warning of warnings) options.onWarning?.(warning);
-  const directory = join(runDirectory(store.root), 'bundles', id);
-  rmSync(directory, { recursive: true, force: true });
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
-  writeFileSync(join(directory, 'config.json'), specText(spec), { mode: 0o600 });
+  const directory = bundleDirectory(store.root, id);
+  writeBundle(directory, spec, runtime);
   return launch({
     runtime,
     id,
@@ -281,9 +273,7 @@ async function end(
     if (record === undefined || record.State.Process?.Pid !== launched.pid) return; // `rm -f` was quicker
     await releaseFiles(store, id);
     const at = new Date().toISOString();
-    const State = transition(record.State, { to: 'exit', at, exitCode, oomKilled });
-    records.put({ ...record, State });
-    if (records.hostConfig(id).AutoRemove) await discard(store, records, { ...record, State }, true);
+    await conclude(store, records, record, { to: 'exit', at, exitCode, oomKilled });
   } finally {
     held.release();
   }

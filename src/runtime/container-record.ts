@@ -44,8 +44,6 @@ export interface ContainerRecord {
   readonly HostnamePath: string;
   readonly HostsPath: string;
   readonly ResolvConfPath: string;
-  /** Ours: the OCI runtime of the last start, which must also be the one that cleans up after it. */
-  readonly Runtime?: string;
 }
 
 /** What dockerd expects beside our fields. */

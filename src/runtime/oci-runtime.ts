@@ -6,7 +6,7 @@
  *
  * crun is taken first: it starts a ready bundle in a third of runc's time. crun before 1.9 refuses a hybrid host whose
  * cgroup2 side still holds a controller ("drop all controllers from cgroupv2"); it works in a mount namespace of
- * its own where that side is not mounted, so there each crun command begins with
+ * its own where that side is not mounted, so there `create` alone (start and delete do not look) begins with
  *
  *   unshare --mount --propagation slave sh -c 'umount "$1" && shift && exec "$@"' sh /sys/fs/cgroup/unified crun …
  */
@@ -22,6 +22,8 @@ export interface OciRuntime {
   readonly path: string;
   /** What every command begins with, up to the runtime's own subcommand. */
   readonly command: readonly [string, ...string[]];
+  /** What comes before that for `create`. */
+  readonly createPrefix: readonly string[];
 }
 
 const SYSTEM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
@@ -61,13 +63,15 @@ export function chooseRuntime(choice: RuntimeChoice): OciRuntime {
     const name = basename(path);
     const state = join(choice.stateDirectory, name);
     mkdirSync(state, { recursive: true, mode: 0o700 });
-    if (!name.includes('crun')) return { name, path, command: [path, '--root', state] };
-    const crun = [path, '--root', state, '--cgroup-manager=cgroupfs'] as const;
-    if (unified === undefined || unified.controllers.length === 0) return { name, path, command: crun };
+    if (!name.includes('crun')) return { name, path, command: [path, '--root', state], createPrefix: [] };
+    const command = [path, '--root', state, '--cgroup-manager=cgroupfs'] as const;
+    if (unified === undefined || unified.controllers.length === 0) {
+      return { name, path, command, createPrefix: [] };
+    }
     const unshare = findExecutable('unshare', choice.path);
     if (unshare === undefined) continue;
     const alone = [unshare, '--mount', '--propagation', 'slave', 'sh', '-c', WITHOUT_UNIFIED, 'sh'] as const;
-    return { name, path, command: [...alone, unified.path, ...crun] };
+    return { name, path, command, createPrefix: [...alone, unified.path] };
   }
   throw new GantryError(
     'ERR_RUNTIME_MISSING',
@@ -89,8 +93,9 @@ export async function runtimeCommand(
   args: readonly string[],
   stdio: StdioOptions = ['ignore', 'ignore', 'pipe'],
 ): Promise<CommandResult> {
-  const [command, ...begin] = runtime.command;
-  const child = spawn(command, [...begin, ...args], { stdio });
+  const prefix = args[0] === 'create' ? runtime.createPrefix : [];
+  const [command, ...rest] = [...prefix, ...runtime.command, ...args] as [string, ...string[]];
+  const child = spawn(command, rest, { stdio });
   const stderr = child.stderr ? text(child.stderr) : Promise.resolve('');
   const status = await new Promise<number>((resolve, reject) => {
     child.once('error', (cause) =>

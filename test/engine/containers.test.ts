@@ -43,10 +43,13 @@ describe.skipIf(why !== undefined)(`containers of a store${why ? ` (skipped: ${w
     const records = new ContainerStore(store.root);
     const record = records.get(id)!;
     const gone = { Pid: 4_000_000, StartTicks: 1, BootID: bootID };
-    records.put({
-      ...record,
-      State: transition(record.State, { to: 'start', at: 'now', process: gone, supervisor: gone }),
-    });
+    records.put(
+      {
+        ...record,
+        State: transition(record.State, { to: 'start', at: 'now', process: gone, supervisor: gone }),
+      },
+      { sync: false },
+    );
     return record;
   };
 
@@ -129,7 +132,7 @@ describe.skipIf(why !== undefined)(`containers of a store${why ? ` (skipped: ${w
       process: gone,
       supervisor: identify(process.pid)!,
     });
-    records.put({ ...record, State });
+    records.put({ ...record, State }, { sync: false });
     expect((await findContainer(store, id)).State.Running).toBe(true);
   });
 

@@ -26,6 +26,7 @@ describe('the choice of a runtime', () => {
       name: 'crun',
       path: crun,
       command: [crun, '--root', join(directory, 'state/crun'), '--cgroup-manager=cgroupfs'],
+      createPrefix: [],
     });
     expect(choose({ forced: 'runc' }).command).toEqual([
       join(directory, 'runc'),
@@ -38,11 +39,17 @@ describe('the choice of a runtime', () => {
   it('hides a cgroup2 side that still holds controllers from crun', () => {
     const hybrid = (controllers: string[]) =>
       ({ ...cgroups, version: 'hybrid', unified: { path: '/u', controllers } }) as const;
-    expect(choose({ cgroups: hybrid([]) }).command[0]).toBe(join(directory, 'crun'));
-    const { command } = choose({ cgroups: hybrid(['hugetlb']) });
-    expect(command.slice(0, 4)).toEqual([join(directory, 'unshare'), '--mount', '--propagation', 'slave']);
-    expect(command.slice(7, 10)).toEqual(['sh', '/u', join(directory, 'crun')]);
-    expect(choose({ cgroups: hybrid(['hugetlb']), forced: 'runc' }).command[0]).toBe(join(directory, 'runc'));
+    expect(choose({ cgroups: hybrid([]) }).createPrefix).toEqual([]);
+    const { createPrefix, command } = choose({ cgroups: hybrid(['hugetlb']) });
+    expect(createPrefix.slice(0, 4)).toEqual([
+      join(directory, 'unshare'),
+      '--mount',
+      '--propagation',
+      'slave',
+    ]);
+    expect(createPrefix.slice(-2)).toEqual(['sh', '/u']);
+    expect(command[0]).toBe(join(directory, 'crun'));
+    expect(choose({ cgroups: hybrid(['hugetlb']), forced: 'runc' }).createPrefix).toEqual([]);
   });
 
   it('says how to get one', () => {

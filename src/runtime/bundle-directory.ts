@@ -1,0 +1,34 @@
+/**
+ * The bundle of a container that is running or being started:
+ *
+ *   /run/gantry/<store>/bundles/<id>/config.json   0600
+ *                                    runtime       the OCI runtime's path: who cleans up after a kill must ask the same
+ *                                    pid, console  the runtime's pid file; the terminal's socket, while it is made
+ */
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { ContainerID } from '../core/ids.js';
+import { specText } from './bundle.js';
+import { runDirectory } from './host-facts.js';
+import type { OciRuntime } from './oci-runtime.js';
+import type { RuntimeSpec } from './oci-spec.js';
+
+export const bundleDirectory = (root: string, id: ContainerID): string =>
+  join(runDirectory(root), 'bundles', id);
+
+/** Writes a fresh one. */
+export function writeBundle(directory: string, spec: RuntimeSpec, runtime: OciRuntime): void {
+  rmSync(directory, { recursive: true, force: true });
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  writeFileSync(join(directory, 'runtime'), runtime.path, { mode: 0o600 });
+  writeFileSync(join(directory, 'config.json'), specText(spec), { mode: 0o600 });
+}
+
+/** The runtime that was given the bundle; undefined when there is none. */
+export function bundleRuntime(directory: string): string | undefined {
+  try {
+    return readFileSync(join(directory, 'runtime'), 'utf8') || undefined;
+  } catch {
+    return undefined;
+  }
+}
