@@ -5,25 +5,25 @@
  * where chown cleared bits) → contents → xattrs (a write drops security.capability) → times. A file that exists is
  * replaced, never followed. Directory times are set at the very end, because each new entry changes its parent's.
  *
- * Layers are unpacked without knowing what lies below, so what depends on it is left to the commit and told in the
- * result: directories that have no entry of their own, and whiteouts that may hide nothing.
+ * What depends on the layers below is left to the commit and told in the result (see layer-dirs.ts).
  * The calling thread must have umask 0 (`privateUmask`).
  */
-import { readdirSync, readlinkSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { GantryError, unreachable } from '../core/errors.js';
 import { AddressCache } from '../core/ffi.js';
-import { AT_REMOVEDIR, AT_SYMLINK_NOFOLLOW, at, O, S_IFBLK, S_IFCHR, S_IFIFO } from '../core/fsops/at.js';
+import { AT_REMOVEDIR, AT_SYMLINK_NOFOLLOW, at, O } from '../core/fsops/at.js';
 import { E, errno, syscallError } from '../core/fsops/libc.js';
-import { NameBuffer, RootedDir } from '../core/rooted-dir.js';
+import { NameBuffer } from '../core/rooted-dir.js';
 import type { TarEntry } from '../core/tar/entry.js';
+import { device, nodeMode } from './device-node.js';
 import { baseOf, cleanPath, hostile, parentOf, show } from './entry-path.js';
-import { OPAQUE_XATTR, type Whiteout } from './whiteout.js';
+import { LayerDirs } from './layer-dirs.js';
+import type { Whiteout } from './whiteout.js';
 import { procPath, XattrSetter } from './xattr-setter.js';
 
 /** Modes with set-id bits: chown clears them, and mkdir does not take them. */
 const SETID = 0o6000;
 const FILE_FLAGS = O.WRONLY | O.CREAT | O.EXCL | O.NOFOLLOW | O.CLOEXEC;
-const LINK_DEPTH = 40;
 
 export interface Extracted {
   readonly implicitDirs: string[];
@@ -38,22 +38,19 @@ export interface Extracted {
 export type OnReplace = (path: string, kind: 'leaf' | 'directory', place: Buffer) => void;
 
 export class Extractor {
-  readonly #dirs: RootedDir;
+  readonly #xattrs = new XattrSetter();
+  readonly #dirs: LayerDirs;
   readonly #onReplace: OnReplace;
   readonly #name = new NameBuffer();
   readonly #other = new NameBuffer();
   readonly #times = new BigInt64Array(4);
   readonly #addresses = new AddressCache();
-  readonly #xattrs = new XattrSetter();
   readonly #dirTimes = new Map<string, readonly [seconds: number, nanos: number]>();
-  readonly #implicit = new Set<string>(['']);
-  readonly #whiteouts = new Set<string>();
-  readonly #opaque = new Set<string>();
   #fd = -1;
   #entry: TarEntry | undefined;
 
   constructor(diff: string, onReplace: OnReplace) {
-    this.#dirs = new RootedDir(diff);
+    this.#dirs = new LayerDirs(diff, this.#xattrs);
     this.#onReplace = onReplace;
   }
 
@@ -64,7 +61,7 @@ export class Extractor {
       this.#root(entry, path);
       return;
     }
-    const parent = this.#parent(path);
+    const parent = this.#dirs.parent(path);
     const name = this.#name.set(baseOf(path));
     switch (entry.type) {
       case 'file':
@@ -123,42 +120,20 @@ export class Extractor {
     this.#check(at.close(fd), 'close', entry.name);
   }
 
-  /**
-   * A whiteout applies to the layers below only: what this layer itself has at that path stays, and a directory of
-   * its own becomes opaque, in whichever order the two come.
-   */
   whiteout(whiteout: Exclude<Whiteout, { kind: 'ignored' }>): void {
-    if (whiteout.kind === 'opaque') {
-      this.#directoryFor(whiteout.path);
-      this.#markOpaque(whiteout.path);
+    if (whiteout.kind === 'hide') {
+      this.#dirs.hide(whiteout.path);
       return;
     }
-    const parent = this.#parent(whiteout.path);
-    const name = this.#name.set(baseOf(whiteout.path));
-    if (at.mknod(parent, name, S_IFCHR, 0) === 0) {
-      this.#whiteouts.add(whiteout.path);
-      return;
-    }
-    if (errno() !== E.EEXIST) throw syscallError('mknod', show(whiteout.path));
-    if (
-      !this.#whiteouts.has(whiteout.path) &&
-      this.#dirs.find(whiteout.path) >= 0 &&
-      this.#isDirectory(parent, name)
-    ) {
-      this.#markOpaque(whiteout.path);
-    }
+    this.#dirs.make(whiteout.path);
+    this.#dirs.makeOpaque(whiteout.path);
   }
 
-  /** After the last entry: whiteouts inside opaque directories go, directory times are set, descriptors closed. */
+  /** After the last entry: idle whiteouts go, and directory times are set. */
   finish(): Extracted {
-    for (const path of this.#whiteouts) {
-      if (!this.#insideOpaque(path)) continue;
-      // readdir of a directory that is not merged lists a whiteout, though no lookup finds it (fs/overlayfs/readdir.c).
-      this.#check(at.unlink(this.#parent(path), this.#name.set(baseOf(path)), 0), 'unlink', path);
-      this.#whiteouts.delete(path);
-    }
+    this.#dirs.dropIdleWhiteouts();
     for (const [path, [seconds, nanos]] of this.#dirTimes) {
-      const parent = path === '' ? this.#dirs.root : this.#dirs.find(parentOf(path));
+      const parent = path === '' ? this.#dirs.rooted.root : this.#dirs.rooted.find(parentOf(path));
       if (parent < 0) continue;
       this.#setTimes(seconds, nanos);
       const name = this.#name.set(path === '' ? '.' : baseOf(path));
@@ -167,8 +142,8 @@ export class Extractor {
       if (result < 0 && errno() !== E.ENOENT) throw syscallError('utimens', show(path));
     }
     return {
-      implicitDirs: [...this.#implicit],
-      whiteouts: [...this.#whiteouts],
+      implicitDirs: [...this.#dirs.implicit],
+      whiteouts: [...this.#dirs.whiteouts],
       droppedXattrs: this.#xattrs.dropped,
     };
   }
@@ -177,7 +152,7 @@ export class Extractor {
   close(): void {
     if (this.#fd >= 0) at.close(this.#fd);
     this.#fd = -1;
-    this.#dirs.close();
+    this.#dirs.rooted.close();
   }
 
   #check(result: number, call: string, path: string): number {
@@ -192,52 +167,10 @@ export class Extractor {
     this.#times[3] = this.#times[1];
   }
 
-  #parent(path: string): number {
-    return this.#directoryFor(parentOf(path));
-  }
-
-  /** The descriptor of a directory, made with what leads to it where the layer has no entry for it. */
-  #directoryFor(path: string, depth = 0): number {
-    const found = this.#dirs.find(path);
-    if (found >= 0) return found;
-    if (depth > LINK_DEPTH) throw hostile('too many symlinks lead to it', path);
-    const parent = this.#directoryFor(parentOf(path), depth + 1);
-    const name = this.#other.set(baseOf(path));
-    if (at.mkdir(parent, name, 0o755) < 0) {
-      if (errno() !== E.EEXIST) throw syscallError('mkdir', show(path));
-      if (this.#whiteouts.delete(path)) {
-        this.#check(at.unlink(parent, name, 0), 'unlink', path);
-        this.#check(at.mkdir(parent, name, 0o755), 'mkdir', path);
-        this.#markOpaque(path);
-      } else {
-        // A symlink of this layer whose target is a directory of a layer below: its place in this layer is made.
-        return this.#directoryFor(this.#linkTarget(parent, path), depth + 1);
-      }
-    }
-    this.#implicit.add(path);
-    return this.#dirs.find(path);
-  }
-
-  #linkTarget(parent: number, path: string): string {
-    const place = procPath(parent, this.#other.set(baseOf(path)));
-    let target: string;
-    try {
-      target = readlinkSync(place, 'latin1');
-    } catch (cause) {
-      throw new GantryError(
-        'ERR_LAYER_INVALID',
-        `layer entry below ${show(path)}: not a directory`,
-        {},
-        { cause },
-      );
-    }
-    return cleanPath(target.startsWith('/') ? target : `${parentOf(path)}/${target}`);
-  }
-
   #root(entry: TarEntry, path: string): void {
     if (entry.type !== 'directory') throw hostile(`the root is a ${entry.type}, not a directory`, entry.name);
     this.#name.set('.');
-    this.#ownDirectory(entry, path, this.#dirs.root, this.#name.bytes);
+    this.#ownDirectory(entry, path, this.#dirs.rooted.root, this.#name.bytes);
   }
 
   #file(entry: TarEntry, path: string, parent: number, name: Uint8Array): void {
@@ -250,13 +183,12 @@ export class Extractor {
   #directory(entry: TarEntry, path: string, parent: number, name: Uint8Array): void {
     if (at.mkdir(parent, name, entry.mode) < 0) {
       if (errno() !== E.EEXIST) throw syscallError('mkdir', show(path));
-      if (this.#isDirectory(parent, name)) {
-        if (!this.#implicit.has(path)) this.#replaced(path, 'directory', parent, name);
+      if (this.#dirs.isDirectory(parent, name)) {
+        if (!this.#dirs.implicit.has(path)) this.#replaced(path, 'directory', parent, name);
       } else {
-        const hidden = this.#whiteouts.has(path);
-        this.#remove(path, parent, name);
+        const hidden = this.#remove(path, parent, name) === 'whiteout';
         this.#check(at.mkdir(parent, name, entry.mode), 'mkdir', path);
-        if (hidden) this.#markOpaque(path);
+        if (hidden) this.#dirs.makeOpaque(path);
       }
       this.#check(at.chmod(parent, name, entry.mode, 0), 'chmod', path);
     }
@@ -264,7 +196,7 @@ export class Extractor {
   }
 
   #ownDirectory(entry: TarEntry, path: string, parent: number, name: Uint8Array): void {
-    this.#implicit.delete(path);
+    this.#dirs.implicit.delete(path);
     if (entry.uid !== 0 || entry.gid !== 0 || path === '') {
       this.#check(at.chown(parent, name, entry.uid, entry.gid, AT_SYMLINK_NOFOLLOW), 'chown', path);
     }
@@ -287,17 +219,16 @@ export class Extractor {
   /** The inode has its metadata from its first entry; a link adds a name and nothing else. */
   #link(entry: TarEntry, path: string): void {
     const target = cleanPath(entry.linkname);
-    const targetDir = this.#dirs.find(parentOf(target));
-    if (target === '' || targetDir < 0 || this.#whiteouts.has(target)) throw missingTarget(entry);
     if (target === path) throw hostile('hardlink to itself', entry.name);
-    const parent = this.#parent(path);
-    // The parent may have been made just now and pushed the target's descriptor out of the cache.
-    const from = this.#dirs.find(parentOf(target));
+    if (target === '' || this.#dirs.whiteouts.has(target)) throw missingTarget(entry);
+    const parent = this.#dirs.parent(path);
     const name = this.#name.set(baseOf(path));
     const source = this.#other.set(baseOf(target));
     this.#create(path, parent, () => {
-      const result = at.link(from, source, parent, name, 0);
-      if (result < 0 && errno() === E.ENOENT) throw missingTarget(entry);
+      // Looked up each time: making room for the link may have closed the target's directory.
+      const from = this.#dirs.rooted.find(parentOf(target));
+      const result = from < 0 ? -1 : at.link(from, source, parent, name, 0);
+      if (from < 0 || (result < 0 && errno() === E.ENOENT)) throw missingTarget(entry);
       if (result < 0 && errno() === E.EPERM) throw hostile('hardlink to a directory', entry.name);
       return result;
     });
@@ -313,21 +244,14 @@ export class Extractor {
     return this.#check(result, 'create', path);
   }
 
-  #isDirectory(parent: number, name: Uint8Array): boolean {
-    const fd = at.open(parent, name, O.PATH | O.DIRECTORY | O.NOFOLLOW | O.CLOEXEC, 0);
-    if (fd >= 0) at.close(fd);
-    return fd >= 0;
-  }
-
-  #remove(path: string, parent: number, name: Uint8Array): void {
-    if (this.#whiteouts.delete(path)) {
-      this.#check(at.unlink(parent, name, 0), 'unlink', path);
-      return;
-    }
-    if (this.#isDirectory(parent, name)) this.#removeTree(path, parent, name);
+  /** Makes room for an entry of the same name. */
+  #remove(path: string, parent: number, name: Uint8Array): 'whiteout' | 'entry' {
+    if (this.#dirs.dropWhiteout(path, parent, name)) return 'whiteout';
+    if (this.#dirs.isDirectory(parent, name)) this.#removeTree(path, parent, name);
     else this.#removeLeaf(path, parent, name);
     // Symlinks and directories may have led to cached descriptors; the caller's parent must not be one of them.
-    this.#dirs.forget(parent);
+    this.#dirs.rooted.forget(parent);
+    return 'entry';
   }
 
   #removeLeaf(path: string, parent: number, name: Uint8Array): void {
@@ -346,54 +270,22 @@ export class Extractor {
       for (const child of readdirSync(`/proc/self/fd/${fd}`, 'latin1')) {
         const childPath = `${path}/${child}`;
         const childName = Buffer.from(`${child}\0`, 'latin1');
-        this.#whiteouts.delete(childPath);
-        if (this.#isDirectory(fd, childName)) this.#removeTree(childPath, fd, childName);
+        this.#dirs.whiteouts.delete(childPath);
+        if (this.#dirs.isDirectory(fd, childName)) this.#removeTree(childPath, fd, childName);
         else this.#removeLeaf(childPath, fd, childName);
       }
     } finally {
       at.close(fd);
     }
-    if (!this.#implicit.has(path)) this.#replaced(path, 'directory', parent, kept);
+    if (!this.#dirs.implicit.has(path)) this.#replaced(path, 'directory', parent, kept);
     this.#check(at.unlink(parent, kept, AT_REMOVEDIR), 'rmdir', path);
     this.#dirTimes.delete(path);
-    this.#implicit.delete(path);
-    this.#opaque.delete(path);
+    this.#dirs.removed(path);
   }
 
   #replaced(path: string, kind: 'leaf' | 'directory', parent: number, name: Uint8Array): void {
     this.#onReplace(path, kind, procPath(parent, name));
   }
-
-  #markOpaque(path: string): void {
-    this.#opaque.add(path);
-    const [parent, name] = path === '' ? [this.#dirs.root, '.'] : [this.#parent(path), baseOf(path)];
-    this.#xattrs.force(parent, Buffer.from(`${name}\0`, 'latin1'), OPAQUE_XATTR, 'y', path);
-  }
-
-  #insideOpaque(path: string): boolean {
-    for (let dir = parentOf(path); ; dir = parentOf(dir)) {
-      if (this.#opaque.has(dir)) return true;
-      if (dir === '') return false;
-    }
-  }
-}
-
-function nodeMode(entry: TarEntry): number {
-  if (entry.type === 'fifo') return S_IFIFO | entry.mode;
-  return (entry.type === 'char' ? S_IFCHR : S_IFBLK) | entry.mode;
-}
-
-/** dev_t as glibc's makedev packs it. */
-function device(entry: TarEntry): number {
-  const { major, minor, type } = entry;
-  if (type === 'fifo') return 0;
-  if (!(major >= 0 && major < 2 ** 32 && minor >= 0 && minor < 2 ** 32))
-    throw hostile('bad device number', entry.name);
-  if (type === 'char' && major === 0 && minor === 0) {
-    throw hostile('character device 0:0, which is a whiteout to overlayfs', entry.name);
-  }
-  const low = (major & 0xfff) * 2 ** 8 + (minor & 0xff) + Math.floor((minor & 0xffffff00) >>> 8) * 2 ** 20;
-  return low + Math.floor(major / 2 ** 12) * 2 ** 44;
 }
 
 const missingTarget = (entry: TarEntry): GantryError =>
