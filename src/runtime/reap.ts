@@ -8,7 +8,7 @@ import { bind, check, E, errno } from '../core/fsops/libc.js';
 const PR_SET_CHILD_SUBREAPER = 36;
 const WNOHANG = 1;
 /** SIGCHLD tells us at once; this only covers a thread that gets no signals. It also keeps the event loop alive. */
-const POLL_MS = 1000;
+const POLL_MS = 250;
 /** The status was taken by somebody else: it is not known, and 0 would be a lie. */
 const UNKNOWN = 255;
 

@@ -249,6 +249,55 @@ for (const runtime of ['crun', 'runc']) {
       await expect(run(['true'], flags)).rejects.toThrow('the input device is not a TTY');
     });
 
+    it.each([
+      ['passes a signal on', 'trap "exit 5" TERM', 1, 5],
+      ['kills who does not listen to the third', 'trap "" TERM', 3, 137],
+    ])('%s', async (_what, trap, times, code) => {
+      const image = await busyboxImage(store);
+      const command = ['sh', '-c', `${trap}; echo ready; while :; do sleep 0.05; done`];
+      const { id } = await createContainer(store, image, createRequest({}, 'busybox', command, context));
+      const child = spawn(process.execPath, [script, store.root, id, runtime], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      await once(child.stdout, 'data');
+      const ended = once(child, 'exit');
+      for (let sent = 0; sent < times; sent++) {
+        child.kill('SIGTERM');
+        await sleep(50); // two of one kind that wait are one
+      }
+      expect((await ended)[0]).toBe(code);
+      expect((await findContainer(store, id)).State).toMatchObject({ ExitCode: code, OOMKilled: false });
+      await removeContainer(store, id);
+    });
+
+    it('sets limits and capabilities that are asked for, and says so when it cannot', async () => {
+      const script = 'ulimit -n; ulimit -Hn; head -n 1 /proc/self/comm; cat /proc/self/status';
+      const { stdout } = await sh(script, {
+        ulimit: ['nofile=100:200'],
+        capDrop: ['ALL'],
+        capAdd: ['chown'],
+        securityOpt: ['no-new-privileges'],
+      });
+      expect(stdout).toMatch(/^100\n200\n/);
+      expect(stdout).toMatch(/CapBnd:\s+0000000000000001/);
+      expect(stdout).toMatch(/NoNewPrivs:\s+1/);
+      const many = { ulimit: [`nofile=${2 ** 31}`] };
+      await expect(sh('true', many)).rejects.toMatchObject({ code: 'ERR_RUNTIME' });
+    });
+
+    it("has only loopback without a network, and the host's interfaces with it", async () => {
+      const names = (text: string) =>
+        text
+          .split('\n')
+          .slice(2)
+          .map((line) => line.split(':')[0]!.trim())
+          .filter(Boolean)
+          .sort();
+      expect(names((await sh('cat /proc/net/dev')).stdout)).toEqual(['lo']);
+      const host = names(readFileSync('/proc/net/dev', 'utf8'));
+      expect(names((await sh('cat /proc/net/dev', { network: 'host' })).stdout)).toEqual(host);
+    });
+
     it.each(['process', 'process group'])('a killed %s takes the container with it', async (what) => {
       const image = await busyboxImage(store);
       const { id } = await createContainer(
