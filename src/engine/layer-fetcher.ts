@@ -9,16 +9,13 @@
  */
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import type { Inflated } from '../../workers/layer.js';
 import { type ChainID, hexOf } from '../core/digest/digest.js';
 import type { HashBackend } from '../core/digest/hasher.js';
 import { GantryError, isGantryError } from '../core/errors.js';
 import { ProgressWords } from '../core/progress-words.js';
-import { newSharedRing } from '../core/slot-ring.js';
-import type { Written } from '../layer/layer-writer.js';
-import type { LayerReceipt } from '../layer/receipt.js';
 import { hasPartial, removePartial } from '../registry/partial.js';
-import type { Layer, ParkedLayer, Staging } from './layer-store.js';
+import { receiveLayer } from './layer-receive.js';
+import type { Layer, ParkedLayer } from './layer-store.js';
 import type { Pool } from './pool.js';
 import type { LayerPhase, PullEvent } from './pull-events.js';
 import { layerName, type TargetLayer } from './pull-target.js';
@@ -184,7 +181,7 @@ export class LayerFetcher {
    * when bytes kept by an earlier pull may be what was damaged.
    */
   async #unpack(job: Job, split: boolean): Promise<ParkedLayer> {
-    const { store, onEvent } = this.#options;
+    const { store, pool, hash, onEvent } = this.#options;
     const { chainID, digest, compression } = job.layer;
     for (let restarts = 0; ; ) {
       if (job.words.canceled)
@@ -192,7 +189,15 @@ export class LayerFetcher {
       const resumed = hasPartial(this.#partials, digest);
       const staging = await store.layers.stage();
       try {
-        const receipt = await this.#receive(job, staging, split);
+        const receipt = await receiveLayer(pool, {
+          layer: job.layer,
+          staging: staging.dir,
+          partials: this.#partials,
+          hash,
+          words: job.words,
+          signal: job.abort.signal,
+          split,
+        });
         if (receipt !== 'restart') {
           if (receipt.compression !== compression) {
             const message = `layer ${layerName(job.layer)}: media type says ${compression}, the blob is ${receipt.compression}`;
@@ -212,35 +217,6 @@ export class LayerFetcher {
         if (!resumed) throw error;
       }
     }
-  }
-
-  /** One attempt in the pool, by one thread or two. */
-  async #receive(job: Job, staging: Staging, split: boolean): Promise<LayerReceipt | 'restart'> {
-    const { pool, hash } = this.#options;
-    const { digest, diffID, size, source } = job.layer;
-    const { signal } = job.abort;
-    const started = performance.now();
-    const both = { size, hash, words: job.words.shared };
-    const blob = { ...both, source, digest, partials: this.#partials };
-    const tar = { ...both, diffID, staging: staging.dir };
-    let done: (Inflated & Written) | 'restart';
-    if (split) {
-      const ring = newSharedRing();
-      const halves = await Promise.allSettled([
-        pool.run('inflateLayer', { ...blob, ring }, signal),
-        pool.run('writeLayer', { ...tar, ring }, signal),
-      ]);
-      const [inflated, written] = halves;
-      if (inflated.status === 'fulfilled' && inflated.value === 'restart') return 'restart';
-      if (inflated.status === 'rejected' || written.status === 'rejected') throw firstCause(halves);
-      done = { ...(inflated.value as Inflated), ...written.value };
-    } else {
-      done = await pool.run('fetchLayer', { ...blob, ...tar }, signal);
-    }
-    if (done === 'restart') return 'restart';
-    const { waitingMs, ...rest } = done;
-    const timings = { total: performance.now() - started, waiting: waitingMs };
-    return { ...rest, digest, diffID, compressedSize: size, timings };
   }
 
   #tellAll(): void {
@@ -291,12 +267,6 @@ export class LayerFetcher {
       ms: Math.round(now - job.started),
     });
   }
-}
-
-/** Of two halves that ended each other, the error that was there first: not the one that tells of the other. */
-function firstCause(halves: readonly PromiseSettledResult<unknown>[]): unknown {
-  const errors = halves.flatMap((half) => (half.status === 'rejected' ? [half.reason] : []));
-  return errors.find((error) => !isGantryError(error, 'ERR_CANCELED')) ?? errors[0];
 }
 
 function withResolver<T>(): { promise: Promise<T>; resolve: (value: Promise<T>) => void } {

@@ -1,0 +1,64 @@
+/** One attempt to fetch, verify and unpack a layer in the pool, by one thread or, for a dominant layer, by two. */
+import type { Inflated } from '../../workers/layer.js';
+import type { HashBackend } from '../core/digest/hasher.js';
+import { isGantryError } from '../core/errors.js';
+import type { ProgressWords } from '../core/progress-words.js';
+import { newSharedRing } from '../core/slot-ring.js';
+import type { Written } from '../layer/layer-writer.js';
+import type { LayerReceipt } from '../layer/receipt.js';
+import type { Pool } from './pool.js';
+import type { TargetLayer } from './pull-target.js';
+
+export interface ReceiveInput {
+  readonly layer: TargetLayer;
+  /** A private directory with an empty `diff/`. */
+  readonly staging: string;
+  /** The folder of partial downloads. */
+  readonly partials: string;
+  readonly hash: HashBackend;
+  readonly words: ProgressWords;
+  readonly signal: AbortSignal;
+  /** By two threads, which the pool must have free: each waits for the other. */
+  readonly split: boolean;
+}
+
+/** The receipt; 'restart' when the server ignores Range and the attempt must begin again with an empty directory. */
+export async function receiveLayer(pool: Pool, input: ReceiveInput): Promise<LayerReceipt | 'restart'> {
+  const { digest, diffID, size, source } = input.layer;
+  const started = performance.now();
+  const both = { size, hash: input.hash, words: input.words.shared };
+  const blob = { ...both, source, digest, partials: input.partials };
+  const tar = { ...both, diffID, staging: input.staging };
+  const done = input.split
+    ? await byTwo(pool, blob, tar, input.signal)
+    : await pool.run('fetchLayer', { ...blob, ...tar }, input.signal);
+  if (done === 'restart') return 'restart';
+  const { waitingMs, ...rest } = done;
+  const timings = { total: performance.now() - started, waiting: waitingMs };
+  return { ...rest, digest, diffID, compressedSize: size, timings };
+}
+
+type Task<Name extends 'inflateLayer' | 'writeLayer'> = Omit<
+  Parameters<typeof Pool.prototype.run<Name>>[1],
+  'ring'
+>;
+
+async function byTwo(
+  pool: Pool,
+  blob: Task<'inflateLayer'>,
+  tar: Task<'writeLayer'>,
+  signal: AbortSignal,
+): Promise<(Inflated & Written) | 'restart'> {
+  const ring = newSharedRing();
+  const [inflated, written] = await Promise.allSettled([
+    pool.run('inflateLayer', { ...blob, ring }, signal),
+    pool.run('writeLayer', { ...tar, ring }, signal),
+  ]);
+  if (inflated.status === 'fulfilled' && inflated.value === 'restart') return 'restart';
+  if (inflated.status === 'fulfilled' && inflated.value !== 'restart' && written.status === 'fulfilled') {
+    return { ...inflated.value, ...written.value };
+  }
+  // Each ends the other with ERR_CANCELED: what came first is the error that is not that one.
+  const errors = [inflated, written].flatMap((half) => (half.status === 'rejected' ? [half.reason] : []));
+  throw errors.find((error) => !isGantryError(error, 'ERR_CANCELED')) ?? errors[0];
+}
