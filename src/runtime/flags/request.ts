@@ -2,7 +2,7 @@
  * `run`'s flags to Docker's create request. Reading files and the caller's environment is passed in, so this is a
  * pure function of what it is given.
  */
-import { GantryError } from '../../core/errors.js';
+import { errnoCode, GantryError } from '../../core/errors.js';
 import { capabilitiesFor } from '../capabilities.js';
 import type { ContainerSettings, CreateRequest, HostConfig } from '../create-request.js';
 import { checkContainerName } from '../names.js';
@@ -18,8 +18,18 @@ export interface FlagContext {
   readonly env: Environment;
   readonly cwd: string;
   readonly cpuCount: number;
-  /** Reads a file that a flag names; its error's text reaches the user. */
+  /** Reads a file that a flag names. */
   readFile(path: string): string;
+}
+
+/** The text of a file that a flag names; ERR_INVALID_ARGUMENT in Docker's words when it cannot be read. */
+function fileText(context: FlagContext, path: string): string {
+  try {
+    return context.readFile(path);
+  } catch (cause) {
+    const missing = errnoCode(cause) === 'ENOENT';
+    throw invalid(`open ${path}: ${missing ? 'no such file or directory' : (cause as Error).message}`);
+  }
 }
 
 const list = (values: readonly string[] | undefined): readonly string[] => values ?? [];
@@ -43,7 +53,7 @@ function settings(
   command: readonly string[],
   context: FlagContext,
 ): ContainerSettings {
-  const read = (paths: readonly string[] | undefined) => list(paths).map((path) => context.readFile(path));
+  const read = (paths: readonly string[] | undefined) => list(paths).map((path) => fileText(context, path));
   const anonymous = list(flags.volume).map((spec) => parseBind(absoluteBind(spec, context.cwd)));
   const volumes = anonymous.flatMap((bind) =>
     bind.kind === 'anonymous' ? [[bind.target, {}] as const] : [],
@@ -82,7 +92,7 @@ function securityOptions(flags: RunFlags, context: FlagContext): string[] {
       );
     }
     // The profile itself is kept, as Docker does: the container must not change when the file does.
-    return value === 'unconfined' || value === 'builtin' ? option : `seccomp=${context.readFile(value)}`;
+    return value === 'unconfined' || value === 'builtin' ? option : `seccomp=${fileText(context, value)}`;
   });
 }
 

@@ -12,7 +12,7 @@ const context: FlagContext = {
   cpuCount: 4,
   readFile: (path) => {
     const text = files[path];
-    if (text === undefined) throw new Error(`open ${path}: no such file or directory`);
+    if (text === undefined) throw Object.assign(new Error('not there'), { code: 'ENOENT' });
     return text;
   },
 };
