@@ -8,6 +8,7 @@
  *   CMD c            args                             args
  *   CMD c            --entrypoint "" args             args
  */
+import { posix } from 'node:path';
 import type { ContainerConfig } from '../core/oci/image-config.js';
 import type { ContainerSettings } from './create-request.js';
 import { mergeEnvironment } from './flags/environment.js';
@@ -25,7 +26,7 @@ export function withImageDefaults(user: ContainerSettings, image: ContainerConfi
     Env: mergeEnvironment(image.Env ?? [], user.Env ?? []),
     Cmd: (inheritCmd ? image.Cmd : user.Cmd) ?? null,
     Entrypoint: (ownEntrypoint ? user.Entrypoint : image.Entrypoint) ?? null,
-    WorkingDir: user.WorkingDir || image.WorkingDir || '',
+    WorkingDir: workingDirectory(user.WorkingDir || image.WorkingDir || '/'),
     Labels: { ...image.Labels, ...user.Labels },
     ...(nothing ? {} : { Volumes: { ...image.Volumes, ...user.Volumes } }),
     ...(image.ExposedPorts || user.ExposedPorts
@@ -36,6 +37,11 @@ export function withImageDefaults(user: ContainerSettings, image: ContainerConfi
       ? { Healthcheck: user.Healthcheck ?? image.Healthcheck }
       : {}),
   };
+}
+
+function workingDirectory(path: string): string {
+  if (path.startsWith('/')) return posix.normalize(path).replace(/(.)\/$/, '$1');
+  throw invalid(`the working directory '${path}' is invalid, it needs to be an absolute path`);
 }
 
 /** The words to execute: entrypoint and command. Throws ERR_INVALID_ARGUMENT when there are none. */

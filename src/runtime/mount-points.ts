@@ -12,7 +12,7 @@ import { posix } from 'node:path';
 import type { MountPoint } from './container-record.js';
 import type { ContainerSettings, HostConfig, MountRequest } from './create-request.js';
 import { invalid } from './flags/invalid.js';
-import { parseBind } from './flags/volume.js';
+import { checkTarget, parseBind } from './flags/volume.js';
 import type { MountSpec } from './oci-spec.js';
 
 interface Wanted extends MountPoint {
@@ -60,7 +60,7 @@ function fromRequest(request: MountRequest, newName: () => string): Wanted {
 }
 
 function anonymous(target: string, newName: () => string): Wanted {
-  const Destination = clean(target);
+  const Destination = checkTarget(target, target);
   return {
     Type: 'volume',
     Name: newName(),

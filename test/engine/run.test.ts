@@ -114,6 +114,11 @@ for (const runtime of ['crun', 'runc']) {
       });
     });
 
+    it('leaks no descriptor of ours (CVE-2024-21626)', async () => {
+      // 3 is the directory that ls reads.
+      expect((await run(['ls', '/proc/self/fd'])).stdout).toBe('0\n1\n2\n3\n');
+    });
+
     it('passes stdin only with -i', async () => {
       expect(await run(['cat'], { interactive: true }, {}, 'typed\n')).toMatchObject({ stdout: 'typed\n' });
       expect(await run(['cat'], {}, {}, 'typed\n')).toMatchObject({ stdout: '' });

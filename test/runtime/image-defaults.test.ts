@@ -45,6 +45,14 @@ it("lets the user's settings win, and joins maps", () => {
   });
 });
 
+it('takes only an absolute working directory, and makes it plain', () => {
+  expect(withImageDefaults({}, { WorkingDir: '/a/../b/' }).WorkingDir).toBe('/b');
+  expect(withImageDefaults({}, {}).WorkingDir).toBe('/');
+  expect(() => withImageDefaults({ WorkingDir: 'a' })).toThrow(
+    "the working directory 'a' is invalid, it needs to be an absolute path",
+  );
+});
+
 it('has PATH, HOSTNAME and, with a terminal, TERM, unless set', () => {
   expect(processEnv({ Tty: true, Env: ['PATH=/p'] }, 'box')).toEqual([
     'PATH=/p',

@@ -27,7 +27,8 @@ export interface Bind {
 const PROPAGATION = ['private', 'rprivate', 'shared', 'rshared', 'slave', 'rslave'];
 const VOLUME_NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
 
-function checkTarget(target: string, spec: string): string {
+/** An absolute path in the container, not its root, made plain. `spec` is what the user wrote. */
+export function checkTarget(target: string, spec: string): string {
   const what = `invalid volume specification: '${spec}': invalid mount config for type`;
   if (!target.startsWith('/'))
     throw invalid(`${what} "bind": invalid mount path: '${target}' mount path must be absolute`);
