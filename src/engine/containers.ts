@@ -26,16 +26,16 @@ import type { Store } from './store.js';
 const KILLED = 128 + 9;
 const LOST = 255;
 
-/** Every container, newest first, settled. */
+/** Every container, newest first, settled as far as the caller may: a list is worth more than none. */
 export async function listContainers(store: Store): Promise<ContainerRecord[]> {
   const records = new ContainerStore(store.root);
-  await Promise.all(
+  await Promise.allSettled(
     records
       .list()
       .filter(isStale)
       .map((record) => settle(store, records, record.ID)),
   );
-  for (const id of records.unfinished()) await sweepUnfinished(store, records, id);
+  await Promise.allSettled(records.unfinished().map((id) => sweepUnfinished(store, records, id)));
   return records.list();
 }
 
@@ -59,7 +59,10 @@ async function settle(store: Store, records: ContainerStore, id: ContainerID): P
     const record = records.get(id);
     if (record === undefined || !isStale(record)) return;
     await releaseResources(store, id);
-    const sameBoot = record.State.Process?.BootID === store.bootID;
+    const { Process } = record.State;
+    // Where the runtime's own state is lost the process is still ours to end.
+    if (Process !== undefined && isAlive(Process)) process.kill(Process.Pid, 'SIGKILL');
+    const sameBoot = Process?.BootID === store.bootID;
     await conclude(store, records, record, {
       to: 'exit',
       at: new Date().toISOString(),

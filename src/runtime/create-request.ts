@@ -54,6 +54,8 @@ export interface HostConfig {
   /** Bytes; 0 = 64 MiB. */
   readonly ShmSize: number;
   readonly Runtime?: string;
+  readonly RestartPolicy?: { readonly Name: string; readonly MaximumRetryCount: number };
+  readonly LogConfig?: { readonly Type: string; readonly Config: Readonly<Record<string, string>> };
   readonly Annotations?: Readonly<Record<string, string>>;
   readonly MaskedPaths?: readonly string[] | null;
   readonly ReadonlyPaths?: readonly string[] | null;

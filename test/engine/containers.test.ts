@@ -94,6 +94,7 @@ describe.skipIf(why !== undefined)(`containers of a store${why ? ` (skipped: ${w
   });
 
   it('gives one name once, however many ask at the same time', async () => {
+    await busyboxImage(store);
     const results = await Promise.allSettled(Array.from({ length: 8 }, () => create({ name: 'one' })));
     expect(results.filter((result) => result.status === 'fulfilled')).toHaveLength(1);
     const refused = results.find((result) => result.status === 'rejected');

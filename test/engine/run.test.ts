@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -303,28 +303,36 @@ for (const runtime of ['crun', 'runc']) {
       expect(names((await sh('cat /proc/net/dev', { network: 'host' })).stdout)).toEqual(host);
     });
 
-    it.each(['process', 'process group'])('a killed %s takes the container with it', async (what) => {
-      const image = await busyboxImage(store);
-      const { id } = await createContainer(
-        store,
-        image,
-        createRequest({}, 'busybox', ['sleep', '600'], context),
-      );
-      const child = spawn(process.execPath, [script, store.root, id, runtime], {
-        detached: true,
-        stdio: 'ignore',
-      });
-      while (!(await findContainer(store, id)).State.Running) await sleep(50);
-      const identity = (await findContainer(store, id)).State.Process!;
-      process.kill(what === 'process' ? child.pid! : -child.pid!, 'SIGKILL');
-      for (let waited = 0; isAlive(identity) && waited < 3000; waited += 50) await sleep(50);
-      expect(isAlive(identity)).toBe(false);
-      const [record] = await listContainers(store);
-      expect(record?.State).toMatchObject({ Running: false, ExitCode: 137, Pid: 0 });
-      expect(mounts()).toEqual([]);
-      const memory = cgroupLayout().controllers.get('memory')!;
-      expect(existsSync(join(memory, 'gantry', id))).toBe(false);
-      await removeContainer(store, id);
-    });
+    it.each(['process', 'process group', 'process with its watchdog'])(
+      'a killed %s takes the container with it',
+      async (what) => {
+        const image = await busyboxImage(store);
+        const request = createRequest({}, 'busybox', ['sleep', '600'], context);
+        const { id } = await createContainer(store, image, request);
+        const child = spawn(process.execPath, [script, store.root, id, runtime], {
+          detached: true,
+          stdio: 'ignore',
+        });
+        while (!(await findContainer(store, id)).State.Running) await sleep(50);
+        const identity = (await findContainer(store, id)).State.Process!;
+        if (what === 'process with its watchdog') {
+          const watchdog = execFileSync('pgrep', ['-f', `gantry-watchdog ${id}`], { encoding: 'utf8' });
+          process.kill(Number(watchdog), 'SIGKILL');
+        }
+        process.kill(what === 'process group' ? -child.pid! : child.pid!, 'SIGKILL');
+        await once(child, 'exit');
+        if (what !== 'process with its watchdog') {
+          for (let waited = 0; isAlive(identity) && waited < 3000; waited += 50) await sleep(50);
+          expect(isAlive(identity)).toBe(false);
+        }
+        const [record] = await listContainers(store);
+        expect(record?.State).toMatchObject({ Running: false, ExitCode: 137, Pid: 0 });
+        expect(isAlive(identity)).toBe(false);
+        expect(mounts()).toEqual([]);
+        const memory = cgroupLayout().controllers.get('memory')!;
+        expect(existsSync(join(memory, 'gantry', id))).toBe(false);
+        await removeContainer(store, id);
+      },
+    );
   });
 }

@@ -113,6 +113,9 @@ function hostConfig(flags: RunFlags, context: FlagContext): HostConfig {
     ...(mounts.length === 0 ? {} : { Mounts: mounts }),
     ...(tmpfs.length === 0 ? {} : { Tmpfs: Object.fromEntries(tmpfs) }),
     NetworkMode: network(flags.network),
+    RestartPolicy: { Name: 'no', MaximumRetryCount: 0 },
+    // A foreground container's output is passed on, not kept.
+    LogConfig: { Type: 'none', Config: {} },
     AutoRemove: flags.rm ?? false,
     Privileged: flags.privileged ?? false,
     ReadonlyRootfs: flags.readOnly ?? false,
