@@ -369,6 +369,9 @@ export interface TortureOptions {
   readonly forPeers?: boolean;
 }
 
+/** The entries of all its layers, for tests of what reads them. */
+export const allEntries = (): Buffer[] => [...bottom({}), ...upper(), ...back(), ...top()];
+
 /** Builds the image as an OCI layout in `dir` (an empty directory), tagged `latest`. */
 export function buildTortureImage(dir: string, options: TortureOptions = {}): Promise<BuiltImage> {
   const tar = (entries: readonly Buffer[]): Buffer[] => [Buffer.concat([...entries, END_OF_ARCHIVE])];

@@ -6,7 +6,10 @@ import { invalidTar } from './header.js';
 
 export type PaxRecords = Map<string, string>;
 
-/** Parses all records. Later ones win. GNU.sparse.offset/numbytes repeat, so they are joined into GNU.sparse.map. */
+/**
+ * Parses all records. Later ones win, and an empty value takes the record back (POSIX pax), so an xattr cannot be
+ * empty. GNU.sparse.offset/numbytes repeat, so they are joined into GNU.sparse.map.
+ */
 export function parsePax(bytes: Buffer, offset: number): PaxRecords {
   const records: PaxRecords = new Map();
   const sparse: string[] = [];
@@ -20,6 +23,7 @@ export function parsePax(bytes: Buffer, offset: number): PaxRecords {
     const key = bytes.toString('latin1', space + 1, equals);
     const value = bytes.toString('latin1', equals + 1, end - 1);
     if (key === 'GNU.sparse.offset' || key === 'GNU.sparse.numbytes') sparse.push(value);
+    else if (value === '') records.delete(key);
     else records.set(key, value);
     at = end;
   }

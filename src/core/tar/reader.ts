@@ -12,7 +12,7 @@ import { LIMITS } from '../limits.js';
 import { parseEntry, type TarEntry } from './entry.js';
 import { BLOCK, checksumMatches, invalidTar, isZeroBlock, parseNumber, parseText, TYPE } from './header.js';
 import { type PaxRecords, parsePax } from './pax.js';
-import { checkedSegments, parseGnuSlots, parseInlineMap, parsePaxMap, type SparseSegment } from './sparse.js';
+import { checkedSegments, InlineMap, parseGnuSlots, parsePaxMap, type SparseSegment } from './sparse.js';
 
 export interface TarHandler {
   /** An entry begins; its data, if any, follows. */
@@ -55,7 +55,7 @@ export class TarReader {
   #pending: TarEntry | undefined;
   #storedSize = 0;
   #pairs: number[] = [];
-  #inline = Buffer.alloc(0);
+  #inline = new InlineMap();
   #segments: readonly SparseSegment[] | undefined;
   #segment = 0;
   #segmentDone = 0;
@@ -271,21 +271,17 @@ export class TarReader {
     const version = `${pax.get('GNU.sparse.major')}.${pax.get('GNU.sparse.minor')}`;
     if (version !== '1.0') throw invalidTar(`unknown sparse format ${version}`, this.#offset);
     this.#renameSparse(pax);
-    this.#inline = Buffer.alloc(0);
+    this.#inline = new InlineMap();
     if (this.#storedSize < BLOCK) throw invalidTar('sparse map is missing', this.#offset);
     this.#state = 'inlineMap';
   }
 
   #inlineBlock(block: Buffer, at: number): void {
-    this.#inline = Buffer.concat([this.#inline, block.subarray(at, at + BLOCK)]);
-    const map = parseInlineMap(this.#inline, this.#offset);
-    if (map === undefined) {
-      if (this.#inline.length + BLOCK > this.#storedSize) throw invalidTar('sparse map is cut', this.#offset);
-      return;
-    }
-    this.#storedSize -= map.length;
-    this.#inline = Buffer.alloc(0);
-    this.#emit(map.pairs);
+    const map = this.#inline;
+    if (map.add(block, at, this.#offset)) {
+      this.#storedSize -= map.length;
+      this.#emit(map.pairs);
+    } else if (map.length + BLOCK > this.#storedSize) throw invalidTar('sparse map is cut', this.#offset);
   }
 
   #emit(pairs: readonly number[] | undefined): void {

@@ -52,25 +52,43 @@ export function parseGnuSlots(block: Uint8Array, at: number, count: number, into
 
 export const parsePaxMap = (text: string): number[] => (text === '' ? [] : text.split(',').map(Number));
 
-/**
- * Reads the decimal lines of PAX 1.0 from what has come so far. Undefined: more blocks are needed. Otherwise the
- * pairs and how many bytes, in whole blocks, the map took.
- */
-export function parseInlineMap(bytes: Buffer, at: number): { pairs: number[]; length: number } | undefined {
-  const numbers: number[] = [];
-  let needed = 1;
-  let position = 0;
-  while (numbers.length < needed) {
-    const newline = bytes.indexOf(0x0a, position);
-    if (newline < 0) return undefined;
-    const value = Number(bytes.toString('latin1', position, newline));
-    if (!Number.isSafeInteger(value) || value < 0) throw invalidTar('bad sparse map', at);
-    if (numbers.length === 0) {
-      if (value > LIMITS.sparseSegments) throw invalidTar(`sparse map of ${value} segments`, at);
-      needed = 1 + 2 * value;
-    }
-    numbers.push(value);
-    position = newline + 1;
+/** Collects the decimal lines of PAX 1.0 block by block; each byte is looked at once, however long the map is. */
+export class InlineMap {
+  readonly #numbers: number[] = [];
+  #needed = 1;
+  #value = 0;
+  #digits = 0;
+  /** Bytes taken so far: the map fills whole blocks. */
+  length = 0;
+
+  /** (offset, length) pairs, after `add` returned true. */
+  get pairs(): readonly number[] {
+    return this.#numbers.slice(1);
   }
-  return { pairs: numbers.slice(1), length: Math.ceil(position / BLOCK) * BLOCK };
+
+  /** Takes the block at `at`; true when the map is complete. `offset` is for messages. */
+  add(block: Uint8Array, at: number, offset: number): boolean {
+    this.length += BLOCK;
+    for (let i = at; i < at + BLOCK; i++) {
+      const byte = block[i] as number;
+      if (byte === 0x0a && this.#digits > 0) {
+        if (this.#endLine(offset)) return true;
+        continue;
+      }
+      const digit = byte - 0x30;
+      if (!(digit >= 0 && digit <= 9) || ++this.#digits > 16) throw invalidTar('bad sparse map', offset);
+      this.#value = this.#value * 10 + digit;
+    }
+    return false;
+  }
+
+  #endLine(offset: number): boolean {
+    const value = this.#value;
+    this.#value = this.#digits = 0;
+    if (this.#numbers.length === 0) {
+      if (value > LIMITS.sparseSegments) throw invalidTar(`sparse map of ${value} segments`, offset);
+      this.#needed = 1 + 2 * value;
+    }
+    return this.#numbers.push(value) === this.#needed;
+  }
 }
