@@ -1,0 +1,165 @@
+/**
+ * `docker stats`: what containers use, again and again. The choice follows the store: without names, containers that
+ * start are joined and those that end leave; a named one that ends stays, with nothing used, until it is removed.
+ */
+import { join } from 'node:path';
+import { type CgroupLayout, cgroupLayout, cgroupsPath } from '../runtime/cgroup-layout.js';
+import { type ContainerRecord, plainName } from '../runtime/container-record.js';
+import { ContainerStore } from '../runtime/container-store.js';
+import type { HostConfig } from '../runtime/create-request.js';
+import type { CgroupDirectories } from '../supervisor/cgroup/cgroup.js';
+import { cpuPercent, memoryPercent, memoryUsed } from '../supervisor/formulas.js';
+import type { Sample } from '../supervisor/sample.js';
+import type { Target } from '../supervisor/tracked.js';
+import { findContainer, listContainers } from './containers.js';
+import { FIRST_MS, Monitor, type MonitorEvent } from './monitor.js';
+import type { Store } from './store.js';
+
+/** Bytes, and percent of one CPU. */
+export interface Usage {
+  readonly cpuPercent: number;
+  readonly memory: number;
+  readonly memoryLimit: number;
+  readonly memoryPercent: number;
+  readonly netReceived: number;
+  readonly netSent: number;
+  readonly blockRead: number;
+  readonly blockWritten: number;
+  readonly pids: number;
+}
+
+export interface ContainerStats {
+  readonly id: string;
+  readonly name: string;
+  readonly image: string;
+  /** As the user named it; else the id. */
+  readonly asked: string;
+  /** `waiting`: it runs, but there is no sample of it yet, or its files cannot be read. */
+  readonly state: 'sampled' | 'waiting' | 'stopped';
+  readonly usage: Usage;
+  /** The sample behind `usage`. */
+  readonly sample?: Sample;
+}
+
+export interface StatsOptions {
+  readonly names?: readonly string[];
+  /** Without names: stopped containers too. */
+  readonly all?: boolean;
+  /** Milliseconds between batches. */
+  readonly interval: number;
+  /** Batches; without end by default. */
+  readonly count?: number;
+  /** Ends the stream, which is no error. */
+  readonly signal?: AbortSignal;
+  readonly onEvent?: (event: MonitorEvent) => void;
+}
+
+const NOTHING: Usage = {
+  cpuPercent: 0,
+  memory: 0,
+  memoryLimit: 0,
+  memoryPercent: 0,
+  netReceived: 0,
+  netSent: 0,
+  blockRead: 0,
+  blockWritten: 0,
+  pids: 0,
+};
+
+/**
+ * A batch at every interval, the first one sooner; each is two samples at least, so that CPU % is that of the time
+ * between. ERR_NOT_FOUND, ERR_AMBIGUOUS for names; ERR_WORKER_DIED.
+ */
+export async function* streamStats(store: Store, options: StatsOptions): AsyncGenerator<ContainerStats[]> {
+  const { names = [], interval, count = Number.POSITIVE_INFINITY, signal, onEvent } = options;
+  const asked = new Map<string, string>();
+  for (const name of names) asked.set((await findContainer(store, name)).ID, name);
+  const records = new ContainerStore(store.root);
+  const layout = cgroupLayout();
+  // A single batch is that of a whole interval; a stream shows something early.
+  const first = count === 1 ? interval : Math.min(interval, FIRST_MS);
+  const monitor = new Monitor({ interval, first, ...(onEvent === undefined ? {} : { onEvent }) });
+  try {
+    let chosen = await choose();
+    const started = monitor.start();
+    track();
+    await started;
+    for (let batch = 0; batch < count && !(asked.size > 0 && chosen.length === 0); batch++) {
+      const samples = await monitor.next(signal);
+      if (samples === undefined) return;
+      chosen = await choose();
+      track();
+      const byID = new Map(samples.map((sample) => [sample.id, sample]));
+      yield chosen.map((record) => statsOf(record, asked.get(record.ID), byID.get(record.ID)));
+    }
+  } finally {
+    await monitor.stop();
+  }
+
+  async function choose(): Promise<ContainerRecord[]> {
+    const all = await listContainers(store);
+    if (asked.size === 0) return all.filter((record) => options.all || record.State.Running);
+    const byID = new Map(all.map((record) => [record.ID as string, record]));
+    return [...asked.keys()].flatMap((id) => byID.get(id) ?? []);
+  }
+
+  function track(): void {
+    const targets = chosen.flatMap((record) => targetOf(record, records.hostConfig(record.ID), layout) ?? []);
+    const wanted = new Set(targets.map(({ id }) => id));
+    for (const id of [...monitor.targets.keys()]) if (!wanted.has(id)) monitor.untrack(id);
+    for (const target of targets) monitor.track(target);
+  }
+}
+
+/** What to track of a running container; undefined for one that does not run. */
+export function targetOf(
+  { ID: id, State }: ContainerRecord,
+  { NetworkMode }: Pick<HostConfig, 'NetworkMode'>,
+  layout: CgroupLayout,
+): Target | undefined {
+  if (!State.Running || State.Process === undefined) return undefined;
+  const { Pid: pid, StartTicks: startTicks } = State.Process;
+  return { id, pid, startTicks, cgroup: cgroupDirectories(layout, id), ownNetwork: NetworkMode !== 'host' };
+}
+
+export function cgroupDirectories(layout: CgroupLayout, id: string): CgroupDirectories {
+  const within = (mount: string): string => join(mount, cgroupsPath(id));
+  if (layout.version === 'v2') {
+    const [mount] = layout.controllers.values();
+    return mount === undefined ? {} : { unified: within(mount) };
+  }
+  const directories = ['cpuacct', 'cpu', 'memory', 'blkio', 'pids'].flatMap((controller) => {
+    const mount = layout.controllers.get(controller);
+    return mount === undefined ? [] : [[controller, within(mount)]];
+  });
+  const { unified } = layout;
+  return {
+    ...(Object.fromEntries(directories) as CgroupDirectories),
+    ...(unified === undefined || unified.controllers.length === 0 ? {} : { unified: within(unified.path) }),
+  };
+}
+
+function statsOf(
+  record: ContainerRecord,
+  asked: string | undefined,
+  sample: Sample | undefined,
+): ContainerStats {
+  const { ID: id, Config, Image, State } = record;
+  const known = { id, name: plainName(record), image: Config.Image ?? Image, asked: asked ?? id };
+  if (!State.Running) return { ...known, state: 'stopped', usage: NOTHING };
+  // A sample of the process before a restart is not this one's.
+  if (sample?.pid !== State.Pid) return { ...known, state: 'waiting', usage: NOTHING };
+  return { ...known, state: 'sampled', usage: usageOf(sample), sample };
+}
+
+export const usageOf = (sample: Sample): Usage => ({
+  cpuPercent: cpuPercent(sample),
+  memory: memoryUsed(sample.memory),
+  memoryLimit: sample.memory.limit,
+  memoryPercent: memoryPercent(sample.memory),
+  netReceived: sample.network.received,
+  netSent: sample.network.sent,
+  blockRead: sample.io.read,
+  blockWritten: sample.io.written,
+  pids: sample.pids.current,
+});
