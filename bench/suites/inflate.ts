@@ -13,7 +13,7 @@ export async function inflateSuite(): Promise<Suite> {
   const { gzip, tar } = await sampleLayer();
   const cases: Case[] = [];
   for (const wanted of ['node-zlib', 'zlib', 'isa-l'] as const) {
-    const backends = chooseDecompressors({ gzip: wanted });
+    const backends = await chooseDecompressors({ gzip: wanted });
     if (backends.gzip !== wanted) continue;
     cases.push(inflating(`gzip ${wanted}`, 'gzip', backends, gzip, tar.length));
   }
@@ -23,7 +23,7 @@ export async function inflateSuite(): Promise<Suite> {
     bytes: tar.length,
     run: () => gunzipSync(gzip),
   });
-  const backends = chooseDecompressors();
+  const backends = await chooseDecompressors();
   if (backends.zstd !== undefined) {
     const zstd = execFileSync('zstd', ['-q', '-c'], { input: tar, maxBuffer: tar.length });
     cases.push(inflating(`zstd ${backends.zstd}`, 'zstd', backends, zstd, tar.length));

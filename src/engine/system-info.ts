@@ -13,7 +13,7 @@ export async function systemInfo(store: Store, containers: readonly ContainerUse
   const running = containers.filter((container) => container.running).length;
   const runtimes = ['crun', 'runc'].flatMap((name) => findProgram(name) ?? []);
   const conmon = findProgram('conmon');
-  const decompressors = chooseDecompressors();
+  const decompressors = await chooseDecompressors();
   const hash = await calibrate(join(store.root, 'gantry', 'hash.json'));
   return {
     Containers: containers.length,

@@ -17,7 +17,7 @@ export async function makePassTools(backend: HashBackend, choice: BackendChoice 
   privateUmask();
   const hashers = new Map<string, Promise<Hasher>>();
   return {
-    decompressors: chooseDecompressors(choice),
+    decompressors: await chooseDecompressors(choice),
     crc: await createCrc64(),
     hasher(which, algorithm) {
       const key = `${which} ${algorithm}`;

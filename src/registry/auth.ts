@@ -20,7 +20,7 @@ import {
   repositoryAt,
   type Token,
 } from './endpoint.js';
-import { HttpClient, type HttpOptions } from './http.js';
+import type { HttpOptions } from './http.js';
 import { basicHeader, checkRealm, readToken, tokenRequest } from './token.js';
 
 export interface AuthorizerOptions extends HttpOptions {
@@ -173,6 +173,8 @@ export class Authorizer {
     credential: Credential,
     signal: AbortSignal | undefined,
   ): Promise<Token> {
+    // Loaded here: a thread that is given a token that lasts never needs it.
+    const { HttpClient } = await import('./http.js');
     const http = new HttpClient(this.#options);
     try {
       const what = `token for ${challenge.scope} of ${endpoint.host}`;

@@ -17,7 +17,6 @@ import { exchange } from './http-exchange.js';
 import type { Head } from './http-head.js';
 import { proxyFor } from './proxy.js';
 import { displayURL, registryError } from './registry-error.js';
-import { secureContext } from './trust.js';
 
 const MAX_REDIRECTS = 5;
 const MAX_CHALLENGES = 2;
@@ -113,7 +112,11 @@ function send(
   });
 }
 
-function trust(o: BlobRequest, settings: TlsSettings): { context: SecureContext; skipVerify?: boolean } {
+async function trust(
+  o: BlobRequest,
+  settings: TlsSettings,
+): Promise<{ context: SecureContext; skipVerify?: boolean }> {
+  const { secureContext } = await import('./trust.js');
   const key = JSON.stringify(settings);
   const context = o.contexts.get(key) ?? secureContext(settings, o.env);
   o.contexts.set(key, context);

@@ -12,9 +12,9 @@ import { Agent as SecureAgent, request as secureRequest } from 'node:https';
 import { isIP } from 'node:net';
 import { connect, type SecureContext, type TLSSocket } from 'node:tls';
 import type { Endpoint } from './endpoint.js';
-import { hostnameOf, proxyFor } from './proxy.js';
+import { hostnameOf, proxyFor, proxyLogin } from './proxy.js';
 import { secureContext } from './trust.js';
-import { openTunnel, proxyLogin } from './tunnel.js';
+import { openTunnel } from './tunnel.js';
 
 const CONNECT_TIMEOUT_MS = 30_000;
 /** Longest time without a byte. */

@@ -6,19 +6,21 @@
  *   http          GET /v2/… HTTP/1.1                       https          TLS, then the same
  *   http, proxy   GET http://host/v2/… to the proxy        https, proxy   CONNECT host:443, then TLS inside
  *
+ * TLS and the tunnel are loaded by the first exchange that needs them: they take a thread 15 ms.
+ *
  * Invariant: when the promise settles the socket is closed and no timer is left (a pool task leaves nothing behind).
  */
 import net from 'node:net';
 import type { Duplex } from 'node:stream';
-import tls from 'node:tls';
+import type * as Tls from 'node:tls';
 import { GantryError } from '../core/errors.js';
 import { type BodyReader, type ByteSink, bodyReader, cut } from './http-body.js';
 import { type Head, HeadReader } from './http-head.js';
+import { proxyLogin } from './proxy.js';
 import { networkError } from './registry-error.js';
-import { openTunnel, proxyLogin } from './tunnel.js';
 
 export interface TlsTrust {
-  readonly context: tls.SecureContext;
+  readonly context: Tls.SecureContext;
   readonly skipVerify?: boolean | undefined;
 }
 
@@ -28,7 +30,7 @@ export interface ExchangeOptions {
   readonly what: string;
   readonly headers: Readonly<Record<string, string>>;
   /** Asked for `url.host` and, where it is reached by TLS, for the proxy. */
-  readonly trust: (host: string) => TlsTrust;
+  readonly trust: (host: string) => Promise<TlsTrust>;
   /** Proxy URL, credentials included. */
   readonly proxy?: string;
   readonly buffer: Uint8Array;
@@ -51,7 +53,7 @@ export async function exchange(o: ExchangeOptions): Promise<Head> {
   const request = requestText(o);
   const proxy = o.proxy === undefined ? undefined : new URL(o.proxy);
   const hop = proxy !== undefined && o.url.protocol === 'http:' ? proxy : o.url;
-  const secure = hop.protocol === 'https:' ? tlsOptions(hop, o) : undefined;
+  const secure = hop.protocol === 'https:' ? await secureDial(hop, o) : undefined;
   const tunnel = proxy !== undefined && hop === o.url ? await tunnelThrough(proxy, o) : undefined;
   return new Promise<Head>((resolve, reject) => {
     const reader = new HeadReader();
@@ -123,17 +125,18 @@ export async function exchange(o: ExchangeOptions): Promise<Head> {
 
 function openSocket(
   hop: URL,
-  secure: tls.ConnectionOptions | undefined,
+  secure: SecureDial | undefined,
   tunnel: Duplex | undefined,
   buffer: Uint8Array,
   onBytes: (count: number, bytes: Uint8Array) => boolean,
 ): net.Socket {
   if (tunnel === undefined) {
     const address = { host: hostname(hop), port: portOf(hop), onread: { buffer, callback: onBytes } };
-    return secure ? tls.connect({ ...secure, ...address }) : net.connect(address);
+    return secure ? secure(address) : net.connect(address);
   }
   // tls has no `onread` over a socket that is already open: one copy per read, on this path alone
-  return tls.connect({ ...secure, socket: tunnel }).on('data', (chunk: Buffer) => {
+  if (secure === undefined) throw new GantryError('ERR_INTERNAL', 'a tunnel without TLS');
+  return secure({ socket: tunnel }).on('data', (chunk: Buffer) => {
     for (let at = 0; at < chunk.length; ) {
       const count = Math.min(buffer.length, chunk.length - at);
       buffer.set(chunk.subarray(at, at + count));
@@ -146,10 +149,11 @@ function openSocket(
 /** CONNECT through the proxy. The socket has no reader yet. */
 async function tunnelThrough(proxy: URL, o: ExchangeOptions): Promise<Duplex> {
   try {
+    const { openTunnel } = await import('./tunnel.js');
     return await openTunnel({
       proxy,
       target: `${o.url.hostname}:${portOf(o.url)}`,
-      secureContext: o.trust(proxy.host).context,
+      secureContext: (await o.trust(proxy.host)).context,
       timeoutMs: o.connectMs,
       signal: o.signal,
     });
@@ -183,16 +187,21 @@ function oneLine(name: string, value: string): string {
 const hostname = (url: URL): string => url.hostname.replace(/^\[|\]$/g, '');
 const portOf = (url: URL): number => Number(url.port || (url.protocol === 'https:' ? 443 : 80));
 
-function tlsOptions(hop: URL, o: ExchangeOptions): tls.ConnectionOptions {
+type SecureDial = (where: Tls.ConnectionOptions) => Tls.TLSSocket;
+
+/** tls.connect with the trust for this hop: over an address or an open tunnel. */
+async function secureDial(hop: URL, o: ExchangeOptions): Promise<SecureDial> {
+  const { connect } = await import('node:tls');
   const name = hostname(hop);
-  const { context, skipVerify } = o.trust(hop.host);
-  return {
+  const { context, skipVerify } = await o.trust(hop.host);
+  const options = {
     host: name,
     ...(net.isIP(name) === 0 && { servername: name }),
     secureContext: context,
     rejectUnauthorized: skipVerify !== true,
     ALPNProtocols: ['http/1.1'],
   };
+  return (where) => connect({ ...options, ...where });
 }
 
 function timeout(o: ExchangeOptions, connected: boolean): GantryError {

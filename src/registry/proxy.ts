@@ -56,3 +56,10 @@ export function proxyFor(url: URL, env: NodeJS.ProcessEnv): string | undefined {
   if (proxy === '') return undefined;
   return /^[a-z0-9+.-]+:\/\//i.test(proxy) ? proxy : `http://${proxy}`;
 }
+
+/** The Proxy-Authorization of a proxy's URL; empty where it has no login. */
+export function proxyLogin(proxy: URL): Record<string, string> {
+  if (proxy.username === '' && proxy.password === '') return {};
+  const login = `${decodeURIComponent(proxy.username)}:${decodeURIComponent(proxy.password)}`;
+  return { 'proxy-authorization': `Basic ${Buffer.from(login).toString('base64')}` };
+}

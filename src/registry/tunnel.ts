@@ -7,6 +7,7 @@ import { Agent as SecureAgent, request as secureRequest } from 'node:https';
 import type { Duplex } from 'node:stream';
 import type { SecureContext } from 'node:tls';
 import { GantryError } from '../core/errors.js';
+import { proxyLogin } from './proxy.js';
 
 export interface TunnelOptions {
   readonly proxy: URL;
@@ -17,13 +18,6 @@ export interface TunnelOptions {
   /** Milliseconds for all of it. */
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
-}
-
-/** The Proxy-Authorization of a proxy's URL; empty where it has no login. */
-export function proxyLogin(proxy: URL): Record<string, string> {
-  if (proxy.username === '' && proxy.password === '') return {};
-  const login = `${decodeURIComponent(proxy.username)}:${decodeURIComponent(proxy.password)}`;
-  return { 'proxy-authorization': `Basic ${Buffer.from(login).toString('base64')}` };
 }
 
 /** Resolves with the open tunnel. Rejects with ERR_NETWORK when the proxy refuses, else with the socket's error. */

@@ -9,7 +9,6 @@ import { fixedBuffer } from '../ffi.js';
 import type { Compression } from '../oci/media-types.js';
 import { type Inflater, type InflaterBackend, type OutputTarget, pushBytes } from './inflater.js';
 import { loadIsal } from './isal.js';
-import { NodeInflater, nodeDecodes } from './node-zlib.js';
 import { type Codec, StreamInflater } from './stream-inflater.js';
 import { loadZlib } from './zlib.js';
 import { loadZstd } from './zstd.js';
@@ -63,7 +62,7 @@ export interface BackendChoice {
 }
 
 /** Looks once at what the host has. Costs about a millisecond. */
-export function chooseDecompressors(choice: BackendChoice = {}): Decompressors {
+export async function chooseDecompressors(choice: BackendChoice = {}): Promise<Decompressors> {
   const gzipMakers: [InflaterBackend, (() => Codec) | undefined][] = [];
   if (choice.gzip === undefined || choice.gzip === 'isa-l') gzipMakers.push(['isa-l', loadIsal()]);
   if (choice.gzip === undefined || choice.gzip === 'zlib') gzipMakers.push(['zlib', loadZlib()]);
@@ -76,7 +75,9 @@ export function chooseDecompressors(choice: BackendChoice = {}): Decompressors {
     break;
   }
   const makeZstd = loadZstd();
-  const zstd = makeZstd !== undefined ? 'libzstd' : nodeDecodes('zstd') ? 'node-zstd' : undefined;
+  const complete = makeGzip !== undefined && makeZstd !== undefined;
+  const node = complete ? undefined : await import('./node-zlib.js');
+  const zstd = makeZstd !== undefined ? 'libzstd' : node?.nodeDecodes('zstd') ? 'node-zstd' : undefined;
   return {
     gzip,
     zstd,
@@ -84,7 +85,7 @@ export function chooseDecompressors(choice: BackendChoice = {}): Decompressors {
       if (compression === 'none') return new Passthrough(target);
       const make = compression === 'gzip' ? makeGzip : makeZstd;
       if (make !== undefined) return new StreamInflater(make(), target);
-      if (nodeDecodes(compression)) return new NodeInflater(compression, target);
+      if (node?.nodeDecodes(compression)) return new node.NodeInflater(compression, target);
       throw new GantryError(
         'ERR_UNSUPPORTED',
         'this host cannot decode zstd layers: libzstd.so.1 was not found',
