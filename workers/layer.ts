@@ -2,9 +2,9 @@
  * Pool tasks for layers. Thin: they join the registry's stream to the two halves of the pass and keep this thread's
  * tools. A task leaves nothing running and nothing open behind.
  *
- *   fetchLayer                  socket ─► BlobPass ─► TarPass ─► disk             one thread
- *   inflateLayer + writeLayer   socket ─► BlobPass ─► ring ─► TarPass ─► disk     two threads, for a layer that is
- *                                                                                 most of what there is to do
+ *   fetchLayer                  socket ─► BlobPass ─► LayerWriter ─► disk           one thread
+ *   inflateLayer + writeLayer   socket ─► BlobPass ─► ring ─► LayerWriter ─► disk   two threads, for a layer that is
+ *                                                                                   most of what there is to do
  */
 import type { SecureContext } from 'node:tls';
 import type { OutputTarget } from '../src/core/compress/inflater.js';
@@ -15,9 +15,8 @@ import type { Compression } from '../src/core/oci/media-types.js';
 import { ProgressWords } from '../src/core/progress-words.js';
 import { type SharedRing, SlotRing } from '../src/core/slot-ring.js';
 import { BlobPass } from '../src/layer/blob-pass.js';
-import type { Written } from '../src/layer/layer-writer.js';
+import { LayerWriter, type Written } from '../src/layer/layer-writer.js';
 import { makePassTools, type PassTools } from '../src/layer/pass-tools.js';
-import { TarPass } from '../src/layer/tar-pass.js';
 import type { BlobSource } from '../src/registry/endpoint.js';
 import { fetchBlob, newFetchMeter } from '../src/registry/fetch-blob.js';
 import { task } from './task.js';
@@ -25,6 +24,7 @@ import { task } from './task.js';
 export interface BlobInput {
   readonly source: BlobSource;
   readonly digest: Digest;
+  readonly diffID: DiffID;
   readonly size: number;
   /** The folder of partial downloads. */
   readonly partials: string;
@@ -33,8 +33,6 @@ export interface BlobInput {
 }
 
 export interface TarInput {
-  readonly diffID: DiffID;
-  readonly size: number;
   /** A private directory with an empty `diff/`. */
   readonly staging: string;
   readonly hash: HashBackend;
@@ -76,8 +74,14 @@ async function inflate(
 ): Promise<OrRestart<Inflated>> {
   const words = new ProgressWords(input.words);
   const meter = newFetchMeter();
-  const hasher = await tools.hasher('blob', algorithmOf(input.digest));
-  const pass = new BlobPass({ hasher, decompressors: tools.decompressors, target, digest: input.digest });
+  const { digest, diffID } = input;
+  const pass = new BlobPass({
+    ...input,
+    blobHash: await tools.hasher('blob', algorithmOf(digest)),
+    diffHash: await tools.hasher('diff', algorithmOf(diffID)),
+    decompressors: tools.decompressors,
+    target,
+  });
   try {
     const { outcome } = await fetchBlob({
       ...input,
@@ -95,24 +99,36 @@ async function inflate(
   }
 }
 
-async function openTar(input: TarInput, tools: PassTools): Promise<TarPass> {
-  const hasher = await tools.hasher('diff', algorithmOf(input.diffID));
-  return new TarPass({ ...input, hasher, crc: tools.crc, words: new ProgressWords(input.words) });
+/** Writes tar bytes and counts them. */
+function writer(
+  input: TarInput,
+  tools: PassTools,
+): { layer: LayerWriter; take: (bytes: Buffer, length: number) => void } {
+  const words = new ProgressWords(input.words);
+  const layer = new LayerWriter(input.staging, tools.crc);
+  let total = 0;
+  const take = (bytes: Buffer, length: number): void => {
+    layer.write(bytes, 0, length);
+    total += length;
+    words.set('bytesOut', total);
+    words.set('entries', layer.entries);
+  };
+  return { layer, take };
 }
 
 /** Fetches, verifies and unpacks one layer. */
 export const fetchLayer = task(
   async (input: BlobInput & TarInput): Promise<OrRestart<Inflated & Written>> => {
     const tools = await toolsFor(input.hash);
-    const tar = await openTar(input, tools);
+    const { layer, take } = writer(input, tools);
     try {
       const { region } = thread;
-      const target = { acquire: () => region, commit: (length: number) => tar.write(region, length) };
+      const target = { acquire: () => region, commit: (length: number) => take(region, length) };
       const inflated = await inflate(input, tools, target);
       if (inflated === 'restart') return 'restart';
-      return { ...inflated, ...(await tar.finish()) };
+      return { ...inflated, ...(await layer.finish()) };
     } finally {
-      tar.close();
+      layer.close();
     }
   },
 );
@@ -134,20 +150,20 @@ export const inflateLayer = task(
   },
 );
 
-/** The half that takes tar bytes from a ring, verifies and unpacks them. */
+/** The half that takes tar bytes from a ring and unpacks them; whether they are right, the other half tells. */
 export const writeLayer = task(async (input: TarInput & { ring: SharedRing }): Promise<Written> => {
   const words = new ProgressWords(input.words);
   const ring = new SlotRing(input.ring, () => words.canceled);
-  let tar: TarPass | undefined;
+  let layer: LayerWriter | undefined;
   try {
-    const pass = await openTar(input, await toolsFor(input.hash));
-    tar = pass;
-    ring.drain((bytes, length) => pass.write(bytes, length));
-    return await pass.finish();
+    const opened = writer(input, await toolsFor(input.hash));
+    layer = opened.layer;
+    ring.drain(opened.take);
+    return await layer.finish();
   } catch (error) {
     ring.fail();
     throw error;
   } finally {
-    tar?.close();
+    layer?.close();
   }
 });

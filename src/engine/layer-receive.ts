@@ -26,9 +26,9 @@ export interface ReceiveInput {
 export async function receiveLayer(pool: Pool, input: ReceiveInput): Promise<LayerReceipt | 'restart'> {
   const { digest, diffID, size, source } = input.layer;
   const started = performance.now();
-  const both = { size, hash: input.hash, words: input.words.shared };
-  const blob = { ...both, source, digest, partials: input.partials };
-  const tar = { ...both, diffID, staging: input.staging };
+  const both = { hash: input.hash, words: input.words.shared };
+  const blob = { ...both, source, digest, diffID, size, partials: input.partials };
+  const tar = { ...both, staging: input.staging };
   const done = input.split
     ? await byTwo(pool, blob, tar, input.signal)
     : await pool.run('fetchLayer', { ...blob, ...tar }, input.signal);

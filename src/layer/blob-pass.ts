@@ -1,22 +1,30 @@
 /**
- * First half of the one pass over a layer (DESIGN §1.1): a blob's bytes are hashed and inflated as they come.
+ * First half of the one pass over a layer (DESIGN §1.1): a blob's bytes are hashed, inflated, and hashed again.
  *
- *   write ─► blob hash ─► inflate ─► target        (then TarPass, in the same thread or behind a ring)
+ *   write ─► blob hash ─► inflate ─► diff hash ─► target      (then LayerWriter, in this thread or behind a ring)
+ *
+ * Both digests are taken here, while the bytes are in this core's cache; on two threads that also makes the halves
+ * about equal. An uncompressed blob is hashed once when both digests use one algorithm: they are the same digest.
  */
 import type { Decompressors } from '../core/compress/backends.js';
 import { type Inflater, type OutputTarget, sniffCompression } from '../core/compress/inflater.js';
-import type { Digest } from '../core/digest/digest.js';
+import { algorithmOf, type DiffID, type Digest } from '../core/digest/digest.js';
 import type { Hasher } from '../core/digest/hasher.js';
+import { GantryError } from '../core/errors.js';
 import { fixedBuffer } from '../core/ffi.js';
+import { LIMITS } from '../core/limits.js';
 import type { Compression } from '../core/oci/media-types.js';
-import { verify } from './verify.js';
 
 export interface BlobPassOptions {
-  /** Reset by the pass. */
-  readonly hasher: Hasher;
+  /** Both are reset by the pass. */
+  readonly blobHash: Hasher;
+  readonly diffHash: Hasher;
   readonly decompressors: Decompressors;
   readonly target: OutputTarget;
   readonly digest: Digest;
+  readonly diffID: DiffID;
+  /** Of the blob, in bytes: the base of the bound on decompression. */
+  readonly size: number;
 }
 
 /** Longest magic number that `sniffCompression` looks at. */
@@ -24,17 +32,28 @@ const MAGIC = 4;
 
 export class BlobPass {
   readonly #options: BlobPassOptions;
+  readonly #maxTar: number;
   readonly #head = fixedBuffer(MAGIC);
   #headFill = 0;
   #inflater: Inflater | undefined;
   #compression: Compression = 'none';
+  #hashBlob = true;
+  #tarSize = 0;
 
   constructor(options: BlobPassOptions) {
     this.#options = options;
-    options.hasher.reset();
+    this.#maxTar = Math.min(
+      LIMITS.inflatedBytes,
+      Math.max(LIMITS.inflatedFloor, options.size * LIMITS.inflateRatio),
+    );
+    options.blobHash.reset();
+    options.diffHash.reset();
   }
 
-  /** Feeds bytes of the blob, a range of a fixed buffer that may be used again on return. */
+  /**
+   * Feeds bytes of the blob, a range of a fixed buffer that may be used again on return. ERR_LAYER_INVALID,
+   * ERR_LAYER_TOO_LARGE, and what the target throws.
+   */
   write(bytes: Uint8Array, start: number, end: number): void {
     let from = start;
     if (this.#inflater === undefined) {
@@ -46,24 +65,44 @@ export class BlobPass {
   }
 
   #begin(): void {
+    const { digest, diffID, decompressors, target } = this.#options;
     this.#compression = sniffCompression(this.#head.subarray(0, this.#headFill));
-    this.#inflater = this.#options.decompressors.create(this.#compression, this.#options.target);
+    this.#hashBlob = this.#compression !== 'none' || algorithmOf(digest) !== algorithmOf(diffID);
+    this.#inflater = decompressors.create(this.#compression, {
+      acquire: () => target.acquire(),
+      commit: (length) => this.#inflated(target, length),
+    });
     if (this.#headFill > 0) this.#feed(this.#head, 0, this.#headFill);
   }
 
   #feed(bytes: Uint8Array, start: number, end: number): void {
-    this.#options.hasher.update(bytes.subarray(start, end));
+    if (this.#hashBlob) this.#options.blobHash.update(bytes.subarray(start, end));
     this.#inflater?.write(bytes, start, end);
   }
 
+  #inflated(target: OutputTarget, length: number): void {
+    this.#tarSize += length;
+    if (this.#tarSize > this.#maxTar) {
+      const { digest, size } = this.#options;
+      const message = `layer ${digest}: ${size} bytes inflate to more than ${this.#maxTar}`;
+      throw new GantryError('ERR_LAYER_TOO_LARGE', message);
+    }
+    this.#options.diffHash.update(target.acquire().subarray(0, length));
+    target.commit(length);
+  }
+
   /**
-   * The blob is complete. Its digest is checked before the stream's end is, so that a damaged download is told as
-   * such: ERR_DIGEST_MISMATCH, then ERR_LAYER_INVALID.
+   * The blob is complete. ERR_DIGEST_MISMATCH unless both digests are the expected ones; the blob's is checked before
+   * the stream's end is, so that a damaged download is told as such and not as ERR_LAYER_INVALID.
    */
   finish(): Compression {
+    const { blobHash, diffHash, digest, diffID } = this.#options;
     if (this.#inflater === undefined) this.#begin();
-    verify('digest of the blob', this.#options.digest, this.#options.hasher.digest());
+    if (this.#hashBlob) verify('digest of the blob', digest, blobHash.digest());
     this.#inflater?.finish();
+    const found = diffHash.digest();
+    if (!this.#hashBlob) verify('digest of the blob', digest, found);
+    verify('diffID', diffID, found);
     return this.#compression;
   }
 
@@ -71,4 +110,14 @@ export class BlobPass {
   close(): void {
     this.#inflater?.close();
   }
+}
+
+/** The comparison that nothing is published without. */
+function verify(what: string, expected: string, found: string): void {
+  if (expected === found) return;
+  throw new GantryError('ERR_DIGEST_MISMATCH', `layer: ${what}: expected ${expected}, found ${found}`, {
+    expected,
+    found,
+    hint: 'the registry or a proxy in between serves damaged bytes; pull again, or from another mirror',
+  });
 }
