@@ -11,6 +11,8 @@ import { E, errno, syscallError } from './fsops/libc.js';
 /** Enough for the depth and breadth that tar's order touches; 20 threads stay far below a soft limit of 1024 fds. */
 const CACHED = 48;
 
+const NO_DIRECTORY: readonly number[] = [E.ENOENT, E.ENOTDIR, E.ELOOP];
+
 const openDirectory = opener(O.PATH | O.DIRECTORY | O.CLOEXEC, RESOLVE.IN_ROOT | RESOLVE.NO_MAGICLINKS);
 
 /** A reusable NUL-terminated copy of a latin1 path. */
@@ -36,14 +38,17 @@ export class RootedDir {
     this.#lastFd = this.root;
   }
 
-  /** The descriptor of a directory (latin1 path, '' is the root), or -1 where it is missing or not a directory. */
+  /**
+   * The descriptor of a directory (latin1 path, '' is the root), or -1 where it is missing, not a directory, or a
+   * circle of symlinks.
+   */
   find(path: string): number {
     if (path === this.#lastPath) return this.#lastFd;
     let fd = path === '' ? this.root : this.#cache.get(path);
     if (fd === undefined) {
       fd = openDirectory(this.root, this.#name.set(path));
       if (fd < 0) {
-        if (errno() === E.ENOENT || errno() === E.ENOTDIR) return -1;
+        if (NO_DIRECTORY.includes(errno())) return -1;
         throw syscallError('openat2', path);
       }
       if (this.#cache.size >= CACHED) this.#evict();

@@ -29,12 +29,16 @@ export function cleanPath(name: string): string {
   return path;
 }
 
-function resolved(plain: string, name: string): string {
+/** As cleanPath, but `..` of the root is the root, as for the kernel: for what is no entry's name. */
+export const pathInRoot = (name: string): string => cleanPath(resolved(name));
+
+/** `name` is for the error when the path leaves the root; without it `..` stays there. */
+function resolved(plain: string, name?: string): string {
   const parts: string[] = [];
   for (const part of plain.split('/')) {
     if (part === '' || part === '.') continue;
     if (part !== '..') parts.push(part);
-    else if (parts.pop() === undefined) throw hostile('name leaves the root', name);
+    else if (parts.pop() === undefined && name !== undefined) throw hostile('name leaves the root', name);
   }
   return parts.join('/');
 }

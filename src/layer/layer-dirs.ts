@@ -14,11 +14,12 @@ import { GantryError } from '../core/errors.js';
 import { at, O, S_IFCHR } from '../core/fsops/at.js';
 import { E, errno, syscallError } from '../core/fsops/libc.js';
 import { NameBuffer, RootedDir } from '../core/rooted-dir.js';
-import { baseOf, cleanPath, hostile, parentOf, show } from './entry-path.js';
+import { baseOf, hostile, parentOf, pathInRoot, show } from './entry-path.js';
 import { OPAQUE_XATTR } from './whiteout.js';
 import { procPath, type XattrSetter } from './xattr-setter.js';
 
 const LINK_DEPTH = 40;
+const SELF = Buffer.from('.\0');
 
 export class LayerDirs {
   readonly rooted: RootedDir;
@@ -39,11 +40,11 @@ export class LayerDirs {
   }
 
   /** The descriptor of a directory, made where the layer has no entry for it. ERR_LAYER_INVALID when it cannot be one. */
-  make(path: string, depth = 0): number {
+  make(path: string, links = 0): number {
     const found = this.rooted.find(path);
     if (found >= 0) return found;
-    if (depth > LINK_DEPTH) throw hostile('too many symlinks lead to it', path);
-    const parent = this.make(parentOf(path), depth + 1);
+    if (links > LINK_DEPTH) throw hostile('too many symlinks lead to it', path);
+    const parent = this.make(parentOf(path), links);
     const name = this.#name.set(baseOf(path));
     if (at.mkdir(parent, name, 0o755) < 0) {
       if (errno() !== E.EEXIST) throw syscallError('mkdir', show(path));
@@ -52,7 +53,7 @@ export class LayerDirs {
         this.makeOpaque(path);
       } else {
         // A symlink of this layer whose target is a directory of a layer below: its place in this layer is made.
-        return this.make(linkTarget(path, procPath(parent, name)), depth + 1);
+        return this.make(linkTarget(path, procPath(parent, name)), links + 1);
       }
     }
     this.implicit.add(path);
@@ -86,9 +87,8 @@ export class LayerDirs {
   }
 
   makeOpaque(path: string): void {
-    const parent = path === '' ? this.rooted.root : this.parent(path);
-    const name = Buffer.from(`${path === '' ? '.' : baseOf(path)}\0`, 'latin1');
-    this.#xattrs.force(parent, name, OPAQUE_XATTR, 'y', path);
+    // By its descriptor: the path may be that of a symlink to it.
+    this.#xattrs.force(this.rooted.find(path), SELF, OPAQUE_XATTR, 'y', path);
     this.#opaque.add(path);
   }
 
@@ -125,5 +125,5 @@ function linkTarget(path: string, place: Buffer): string {
     const message = `layer entry below ${show(path)}: not a directory`;
     throw new GantryError('ERR_LAYER_INVALID', message, {}, { cause });
   }
-  return cleanPath(target.startsWith('/') ? target : `${parentOf(path)}/${target}`);
+  return pathInRoot(target.startsWith('/') ? target : `${parentOf(path)}/${target}`);
 }

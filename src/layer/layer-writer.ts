@@ -101,7 +101,7 @@ export class LayerWriter implements TarHandler {
     this.#tarSplit.finish();
     if (this.#replaced.any) {
       const path = join(this.#staging, TAR_SPLIT);
-      await this.#replaced.rewrite(path, `${path}.new`);
+      await this.#replaced.rewrite(path, `${path}.new`, this.#crc);
       renameSync(`${path}.new`, path);
     }
     return { ...extracted, entries: this.#reader.entries, tarSize: this.#reader.offset, size: this.#size };

@@ -8,6 +8,7 @@ import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import type { Crc64 } from '../core/digest/crc64.js';
 import { GantryError } from '../core/errors.js';
 import { openInRoot } from '../core/fsops/in-root.js';
+import { pathInRoot } from './entry-path.js';
 import { readTarSplit, type TarSplitEntry } from './tar-split-reader.js';
 
 export interface AssembleOptions {
@@ -57,7 +58,9 @@ async function copyFile(
       file: entry.name.toString(),
       hint: 'pull the image again',
     });
-  const fd = openInRoot(root, entry.name, 'read');
+  // Where it was unpacked: `a/../b` is b, also when there is no a.
+  const path = Buffer.from(pathInRoot(entry.name.toString('latin1')), 'latin1');
+  const fd = openInRoot(root, path, 'read');
   if (fd === undefined) throw fail(`expected a file of ${entry.size} bytes, found none`);
   try {
     const found = fstatSync(fd);

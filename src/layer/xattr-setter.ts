@@ -1,17 +1,17 @@
 /**
  * Extended attributes of layer entries, with one rule: overlayfs' own are dropped and counted, because a layer that
  * sets trusted.overlay.redirect or .metacopy makes the kernel show files from elsewhere (overlayfs.rst, "do not use
- * metacopy with untrusted layers"). What the file system cannot hold (EOPNOTSUPP) is dropped and counted too, as
- * docker does.
+ * metacopy with untrusted layers"). What the file system cannot hold (EOPNOTSUPP) or the kernel forbids (EPERM: user.*
+ * on a symlink, FIFO or device) is dropped and counted too, as docker does.
  */
 
-import { isGantryError } from '../core/errors.js';
 import { at } from '../core/fsops/at.js';
 import { cstring, E, errno, syscallError } from '../core/fsops/libc.js';
 import { setXattr } from '../core/fsops/xattr.js';
 import { LIMITS } from '../core/limits.js';
 import { hostile, show } from './entry-path.js';
 
+const IMPOSSIBLE: readonly number[] = [E.EOPNOTSUPP, E.EPERM];
 const DROPPED = /^(?:trusted|user)\.overlay\./;
 
 /** A path to `name` (NUL-terminated) in an open directory, for calls that have no *at form. */
@@ -26,7 +26,7 @@ export class XattrSetter {
       if (!this.#wanted(name, value, entry)) continue;
       const bytes = Buffer.from(value.length > 0 ? value : '\0', 'latin1');
       if (at.fsetxattr(fd, cstring(Buffer.from(name, 'latin1')), bytes, value.length, 0) === 0) continue;
-      if (errno() !== E.EOPNOTSUPP) throw syscallError(`fsetxattr ${name}`, show(entry));
+      if (!IMPOSSIBLE.includes(errno())) throw syscallError(`fsetxattr ${name}`, show(entry));
       this.dropped++;
     }
   }
@@ -41,10 +41,8 @@ export class XattrSetter {
     const path = procPath(dir, name);
     try {
       setXattr(path, key, Buffer.from(value, 'latin1'));
-    } catch (error) {
-      if (!isGantryError(error) || error.details.errno !== 'EOPNOTSUPP') {
-        throw syscallError(`lsetxattr ${key}`, show(entry), errno());
-      }
+    } catch {
+      if (!IMPOSSIBLE.includes(errno())) throw syscallError(`lsetxattr ${key}`, show(entry));
       this.dropped++;
     }
   }
@@ -53,6 +51,7 @@ export class XattrSetter {
     if (value.length > LIMITS.xattrBytes) {
       throw hostile(`extended attribute of ${value.length} bytes (bound ${LIMITS.xattrBytes})`, entry);
     }
+    if (name.includes('\0')) throw hostile('NUL byte in the name of an extended attribute', entry);
     if (!DROPPED.test(name)) return true;
     this.dropped++;
     return false;
