@@ -24,4 +24,6 @@ for (const name of ['SIGINT', 'SIGTERM'] as const) {
     abort.abort();
   });
 }
-process.exitCode = await main(session, process.argv.slice(2));
+void main(session, process.argv.slice(2)).then((status) => {
+  process.exitCode = status;
+});

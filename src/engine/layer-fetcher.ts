@@ -38,7 +38,10 @@ const DAMAGED = [
 
 export interface FetcherOptions {
   readonly store: Store;
-  readonly pool: Pool;
+  /** Opened by the first layer that must be fetched. */
+  readonly pool: () => Pool;
+  /** How many the pool may have. */
+  readonly threads: number;
   readonly hash: HashBackend;
   readonly onEvent: (event: PullEvent) => void;
 }
@@ -65,7 +68,7 @@ export class LayerFetcher {
 
   constructor(options: FetcherOptions) {
     this.#options = options;
-    this.#queue = new WorkQueue(options.pool.threads);
+    this.#queue = new WorkQueue(options.threads);
     this.#partials = join(options.store.root, 'gantry', 'partial');
     this.#timer = setInterval(() => this.#tellAll(), PROGRESS_MS);
   }
@@ -169,7 +172,7 @@ export class LayerFetcher {
 
   /** True for a layer that would still run when all others are done: two threads then share its work. */
   #dominates(job: Job): boolean {
-    const { threads } = this.#options.pool;
+    const { threads } = this.#options;
     if (threads < 2 || job.layer.size < SPLIT_BYTES) return false;
     let total = 0;
     for (const { layer, phase } of this.#jobs.values()) if (phase === 'waiting') total += layer.size;
@@ -189,7 +192,7 @@ export class LayerFetcher {
       const resumed = hasPartial(this.#partials, digest);
       const staging = await store.layers.stage();
       try {
-        const receipt = await receiveLayer(pool, {
+        const receipt = await receiveLayer(pool(), {
           layer: job.layer,
           staging: staging.dir,
           partials: this.#partials,

@@ -8,6 +8,7 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { SHARE_ENV } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import type * as LayerTasks from '../../workers/layer.js';
 import type { Reply } from '../../workers/task.js';
@@ -38,11 +39,13 @@ function workerFile(): string {
 export class Pool {
   readonly #piscina: Piscina;
 
-  /** Threads start as tasks come, at most `threads`. */
+  /** Two threads start at once, as many as any pull uses; more as tasks come, at most `threads`. */
   constructor(readonly threads: number) {
     this.#piscina = new Piscina({
       filename: workerFile(),
-      minThreads: 0,
+      minThreads: Math.min(2, threads),
+      // Nothing in a thread reads its own copy of the environment, and making one takes time.
+      env: SHARE_ENV,
       maxThreads: threads,
       // A pull's tasks come at once; a thread that has none left is not needed again.
       idleTimeout: 1000,

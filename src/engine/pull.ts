@@ -11,7 +11,13 @@ import { type Digest, hexOf, type ImageID, imageIDOf } from '../core/digest/dige
 import type { HashBackend } from '../core/digest/hasher.js';
 import { GantryError, isGantryError } from '../core/errors.js';
 import { sweepPartials } from '../registry/partial.js';
-import { familiarName, familiarString, type Reference } from '../registry/reference.js';
+import {
+  familiarName,
+  familiarString,
+  pullReference,
+  type Reference,
+  withDefaultTag,
+} from '../registry/reference.js';
 import { assertUsable, settleDurability } from './durability.js';
 import { LayerFetcher } from './layer-fetcher.js';
 import { Pool } from './pool.js';
@@ -63,9 +69,17 @@ export async function pull(
   let fetcher: LayerFetcher | undefined;
   const resolver = await openResolver(options);
   try {
+    const hash = chooseHashBackend(options.hash, join(gantry, 'hash.json'));
+    hash.catch(() => {}); // told where it is awaited
+    const threads = options.threads ?? defaultThreads();
+    const openPool = (): Pool => {
+      pool ??= new Pool(threads);
+      return pool;
+    };
+    // A name the store has never seen will need threads: they start while its manifest is asked for.
+    if (references.some((reference) => store.tags.get(nameInStore(reference)) === undefined)) openPool();
     await settleDurability(store);
     await store.layers.sweep();
-    const hash = await chooseHashBackend(options.hash, join(gantry, 'hash.json'));
     const counted = new Set<string>();
     const one = async (reference: Reference): Promise<PullResult> => {
       const clock = new Clock();
@@ -86,12 +100,12 @@ export async function pull(
         });
         const warning = checkSpace(store.root, [plan]);
         if (warning !== undefined) onEvent({ event: 'warning', message: warning });
-        if (plan.fetch.length > 0 && pool === undefined) {
+        if (plan.fetch.length > 0 && fetcher === undefined) {
           mkdirSync(join(gantry, 'partial'), { recursive: true, mode: 0o700 });
           sweepPartials(join(gantry, 'partial'), { now: Date.now() });
         }
-        pool ??= new Pool(options.threads ?? defaultThreads());
-        fetcher ??= new LayerFetcher({ store, pool, hash, onEvent });
+        const backend = await hash;
+        fetcher ??= new LayerFetcher({ store, pool: openPool, threads, hash: backend, onEvent });
         await usable(store, target);
         await fetcher.bring(target.layers, signal);
         clock.lap('layers');
@@ -126,6 +140,9 @@ export async function pull(
     storeLock.release();
   }
 }
+
+const nameInStore = (reference: Reference): string =>
+  familiarString(pullReference(withDefaultTag(reference)));
 
 /** Layers of before a crash are checked before new ones are put on them; one that fails is dropped and fetched anew. */
 async function usable(store: Store, target: PullTarget): Promise<void> {
