@@ -22,6 +22,8 @@ export interface Fault {
   readonly stallAfter?: number;
   /** Send one byte at a time with this pause, in milliseconds. */
   readonly dripMs?: number;
+  /** Send no faster. */
+  readonly bytesPerSecond?: number;
   /** Answer 200 with everything to a Range. */
   readonly ignoreRange?: boolean;
   /** Headers in place of the right ones (undefined value: left out). */
@@ -190,6 +192,7 @@ class Registry implements FaultyRegistry {
     const stop = fault.cutAfter ?? fault.stallAfter;
     if (fault.chunked) response.write(body, () => response.end());
     else if (fault.dripMs !== undefined) await drip(response, body, fault.dripMs);
+    else if (fault.bytesPerSecond !== undefined) await throttle(response, body, fault.bytesPerSecond);
     else if (stop === undefined) response.end(body);
     else if (fault.stallAfter !== undefined) response.write(body.subarray(0, stop));
     else response.write(body.subarray(0, stop), () => setTimeout(() => response.destroy(), 20));
@@ -200,6 +203,16 @@ async function drip(response: ServerResponse, body: Uint8Array, pauseMs: number)
   for (let at = 0; at < body.length && !response.destroyed; at++) {
     response.write(body.subarray(at, at + 1));
     await new Promise((resolve) => setTimeout(resolve, pauseMs));
+  }
+  response.end();
+}
+
+/** Twenty pieces a second. */
+async function throttle(response: ServerResponse, body: Uint8Array, bytesPerSecond: number): Promise<void> {
+  const piece = Math.ceil(bytesPerSecond / 20);
+  for (let at = 0; at < body.length && !response.destroyed; at += piece) {
+    response.write(body.subarray(at, at + piece));
+    await new Promise((resolve) => setTimeout(resolve, 50));
   }
   response.end();
 }

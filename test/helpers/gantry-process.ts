@@ -1,0 +1,39 @@
+/** The built program as a process of its own: for what needs real exits, kills and several at once. */
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+
+const GANTRY = join(import.meta.dirname, '../../dist/src/cli/gantry.js');
+
+export interface Exit {
+  /** null when a signal ended it. */
+  readonly code: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+
+export interface GantryProcess {
+  readonly ended: Promise<Exit>;
+  /** SIGKILL. */
+  kill(): void;
+}
+
+export function startGantry(root: string, ...args: string[]): GantryProcess {
+  const child = spawn(process.execPath, [GANTRY, '--root', root, ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let out = '';
+  let err = '';
+  child.stdout.on('data', (text) => {
+    out += text;
+  });
+  child.stderr.on('data', (text) => {
+    err += text;
+  });
+  return {
+    ended: new Promise((resolve) => child.on('close', (code) => resolve({ code, out, err }))),
+    kill: () => void child.kill('SIGKILL'),
+  };
+}
+
+/** Runs to the end. */
+export const gantry = (root: string, ...args: string[]): Promise<Exit> => startGantry(root, ...args).ended;
