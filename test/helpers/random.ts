@@ -8,3 +8,11 @@ export function random(seed: number): (below: number) => number {
     return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
   };
 }
+
+/** Bytes that do not compress. */
+export function noise(length: number, seed: number): Buffer {
+  const next = random(seed);
+  const words = new Uint32Array(Math.ceil(length / 4));
+  for (let at = 0; at < words.length; at++) words[at] = next(2 ** 32);
+  return Buffer.from(words.buffer, 0, length);
+}
