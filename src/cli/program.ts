@@ -16,6 +16,7 @@ import { rmCommand } from './commands/rm.js';
 import { rmiCommand } from './commands/rmi.js';
 import { runCommand } from './commands/run.js';
 import { startCommand } from './commands/start.js';
+import { statsCommand } from './commands/stats.js';
 import { checkCommand } from './commands/system-check.js';
 import { dfCommand } from './commands/system-df.js';
 import { imagePruneCommand, pruneCommand } from './commands/system-prune.js';
@@ -43,6 +44,7 @@ export function program(session: Session): Command {
     runCommand(session),
     startCommand(session),
     psCommand(session),
+    statsCommand(session),
     rmCommand(session),
     infoCommand(session),
     versionCommand(session),
@@ -60,6 +62,7 @@ export function program(session: Session): Command {
       startCommand(session),
       named(psCommand(session), 'ls').alias('list').alias('ps'),
       containerInspectCommand(session),
+      statsCommand(session),
       rmCommand(session).alias('remove'),
     ]),
     group('registry', 'Hand images around', [serveCommand(session)]),

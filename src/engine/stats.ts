@@ -2,18 +2,15 @@
  * `docker stats`: what containers use, again and again. The choice follows the store: without names, containers that
  * start are joined and those that end leave; a named one that ends stays, with nothing used, until it is removed.
  */
-import { join } from 'node:path';
-import { type CgroupLayout, cgroupLayout, cgroupsPath } from '../runtime/cgroup-layout.js';
+import { cgroupLayout } from '../runtime/cgroup-layout.js';
 import { type ContainerRecord, plainName } from '../runtime/container-record.js';
 import { ContainerStore } from '../runtime/container-store.js';
-import type { HostConfig } from '../runtime/create-request.js';
-import type { CgroupDirectories } from '../supervisor/cgroup/cgroup.js';
 import { cpuPercent, memoryPercent, memoryUsed } from '../supervisor/formulas.js';
 import type { Sample } from '../supervisor/sample.js';
-import type { Target } from '../supervisor/tracked.js';
 import { findContainer, listContainers } from './containers.js';
 import { FIRST_MS, Monitor, type MonitorEvent } from './monitor.js';
 import type { Store } from './store.js';
+import { supervisionTarget } from './supervision-target.js';
 
 /** Bytes, and percent of one CPU. */
 export interface Usage {
@@ -82,13 +79,13 @@ export async function* streamStats(store: Store, options: StatsOptions): AsyncGe
   try {
     let chosen = await choose();
     const started = monitor.start();
-    track();
+    track(chosen);
     await started;
     for (let batch = 0; batch < count && !(asked.size > 0 && chosen.length === 0); batch++) {
       const samples = await monitor.next(signal);
       if (samples === undefined) return;
       chosen = await choose();
-      track();
+      track(chosen);
       const byID = new Map(samples.map((sample) => [sample.id, sample]));
       yield chosen.map((record) => statsOf(record, asked.get(record.ID), byID.get(record.ID)));
     }
@@ -103,40 +100,14 @@ export async function* streamStats(store: Store, options: StatsOptions): AsyncGe
     return [...asked.keys()].flatMap((id) => byID.get(id) ?? []);
   }
 
-  function track(): void {
-    const targets = chosen.flatMap((record) => targetOf(record, records.hostConfig(record.ID), layout) ?? []);
+  function track(chosen: readonly ContainerRecord[]): void {
+    const targets = chosen.flatMap(
+      (record) => supervisionTarget(record, records.hostConfig(record.ID), layout) ?? [],
+    );
     const wanted = new Set(targets.map(({ id }) => id));
     for (const id of [...monitor.targets.keys()]) if (!wanted.has(id)) monitor.untrack(id);
     for (const target of targets) monitor.track(target);
   }
-}
-
-/** What to track of a running container; undefined for one that does not run. */
-export function targetOf(
-  { ID: id, State }: ContainerRecord,
-  { NetworkMode }: Pick<HostConfig, 'NetworkMode'>,
-  layout: CgroupLayout,
-): Target | undefined {
-  if (!State.Running || State.Process === undefined) return undefined;
-  const { Pid: pid, StartTicks: startTicks } = State.Process;
-  return { id, pid, startTicks, cgroup: cgroupDirectories(layout, id), ownNetwork: NetworkMode !== 'host' };
-}
-
-export function cgroupDirectories(layout: CgroupLayout, id: string): CgroupDirectories {
-  const within = (mount: string): string => join(mount, cgroupsPath(id));
-  if (layout.version === 'v2') {
-    const [mount] = layout.controllers.values();
-    return mount === undefined ? {} : { unified: within(mount) };
-  }
-  const directories = ['cpuacct', 'cpu', 'memory', 'blkio', 'pids'].flatMap((controller) => {
-    const mount = layout.controllers.get(controller);
-    return mount === undefined ? [] : [[controller, within(mount)]];
-  });
-  const { unified } = layout;
-  return {
-    ...(Object.fromEntries(directories) as CgroupDirectories),
-    ...(unified === undefined || unified.controllers.length === 0 ? {} : { unified: within(unified.path) }),
-  };
 }
 
 function statsOf(

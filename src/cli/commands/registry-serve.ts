@@ -1,13 +1,9 @@
 /** `gantry registry serve DIR-OR-TAR...`: hands images around; ends with Ctrl-C. */
 import { once } from 'node:events';
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { command } from '../command.js';
+import { type Listen, parseListen } from '../listen.js';
 import type { Session } from '../session.js';
-
-interface Listen {
-  readonly host: string;
-  readonly port: number;
-}
 
 const DEFAULT_LISTEN = '127.0.0.1:5000';
 
@@ -49,10 +45,4 @@ async function serveUntilStopped(
   for (const image of server.images) session.out(`  gantry pull ${server.address}/${image}\n`);
   if (!session.signal.aborted) await once(session.signal, 'abort');
   await server.close();
-}
-
-function parseListen(text: string): Listen {
-  const [, host, port] = /^(.*):(\d{1,5})$/.exec(text) ?? [];
-  if (host === undefined || Number(port) > 65535) throw new InvalidArgumentError('expected HOST:PORT');
-  return { host: host.replace(/^\[(.*)\]$/, '$1') || '0.0.0.0', port: Number(port) };
 }

@@ -1,0 +1,11 @@
+/** Go's durations: "1m30s", "500ms", "1.5h". */
+const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+
+/** In milliseconds; undefined for anything else. */
+export function goDuration(text: string): number | undefined {
+  if (!/^(?:\d+(?:\.\d+)?(?:ms|s|m|h))+$/.test(text)) return undefined;
+  return [...text.matchAll(/([\d.]+)(ms|s|m|h)/g)].reduce(
+    (sum, [, number, unit]) => sum + Number(number) * UNIT_MS[unit!]!,
+    0,
+  );
+}
