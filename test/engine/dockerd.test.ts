@@ -2,11 +2,10 @@
  * The bar for the layout: a real dockerd, started on a root that the store wrote, and the store opened on a root that
  * dockerd wrote. Needs root, dockerd, the docker client and a static busybox.
  */
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { copyFileSync, existsSync, mkdirSync, openSync, readFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createCrc64 } from '../../src/core/digest/crc64.js';
 import { chainIDsOf, type DiffID, digestOf, parseDigest } from '../../src/core/digest/digest.js';
@@ -14,9 +13,10 @@ import { newContainerID } from '../../src/core/ids.js';
 import type { Layer } from '../../src/engine/layer-store.js';
 import { openStore } from '../../src/engine/store.js';
 import { assembleTar } from '../../src/layer/tar-split-assembler.js';
+import { dockerdPresent, savedLayers, withDockerd } from '../helpers/dockerd.js';
 import { commitFiles, temporaryDirectory } from '../helpers/layer-fixture.js';
 
-const present = ['/usr/sbin/dockerd', '/usr/bin/docker', '/bin/busybox'].every((path) => existsSync(path));
+const present = dockerdPresent && existsSync('/bin/busybox');
 
 describe.skipIf(process.getuid?.() !== 0 || !present)(
   'dockerd on the same root (root, dockerd, busybox)',
@@ -28,46 +28,6 @@ describe.skipIf(process.getuid?.() !== 0 || !present)(
       root = join(directory.path, 'root');
     });
     afterEach(() => directory.remove());
-
-    async function withDockerd(action: (docker: (...args: string[]) => string) => void): Promise<void> {
-      const socket = `unix://${directory.path}/docker.sock`;
-      const log = openSync(join(directory.path, 'log'), 'a');
-      const daemon = spawn(
-        '/usr/sbin/dockerd',
-        [
-          ...['--data-root', root, '--exec-root', join(directory.path, 'exec'), '-H', socket],
-          ...['--pidfile', join(directory.path, 'pid'), '--storage-driver', 'overlay2'],
-          ...['--iptables=false', '--ip6tables=false', '--bridge=none'],
-        ],
-        { stdio: ['ignore', log, log] },
-      );
-      const ended = new Promise((resolve) => daemon.once('exit', resolve));
-      const docker = (...args: string[]): string =>
-        execFileSync('/usr/bin/docker', ['-H', socket, ...args], {
-          encoding: 'utf8',
-          stdio: ['ignore', 'pipe', 'pipe'],
-          env: { ...process.env, DOCKER_CONFIG: directory.path },
-        }).trim();
-      try {
-        for (let tries = 0; ; tries++) {
-          try {
-            docker('version');
-            break;
-          } catch (error) {
-            if (tries > 100 || daemon.exitCode !== null) {
-              throw new Error(readFileSync(join(directory.path, 'log'), 'utf8').slice(-2000), {
-                cause: error,
-              });
-            }
-            await sleep(100);
-          }
-        }
-        action(docker);
-      } finally {
-        daemon.kill('SIGTERM');
-        await ended;
-      }
-    }
 
     it('lists, inspects, saves and runs what the store wrote, and leaves a store', async () => {
       const store = openStore(root);
@@ -103,7 +63,7 @@ describe.skipIf(process.getuid?.() !== 0 || !present)(
       const layers = await store.driver.createContainer(id, top!.cacheID);
       store.layers.db.mounts.set(id, { ...layers, parent: top!.chainID });
 
-      await withDockerd((docker) => {
+      await withDockerd({ directory: directory.path, root }, (docker) => {
         expect(
           docker(
             'images',
@@ -118,12 +78,7 @@ describe.skipIf(process.getuid?.() !== 0 || !present)(
         expect(inspected.RepoDigests).toEqual([repoDigest]);
         expect(inspected.GraphDriver).toEqual({ Name: 'overlay2', Data: store.driver.data(top!.cacheID) });
 
-        docker('save', '-o', join(directory.path, 'saved.tar'), 'redis');
-        const saved = join(directory.path, 'saved');
-        mkdirSync(saved);
-        execFileSync('tar', ['-xf', join(directory.path, 'saved.tar'), '-C', saved]);
-        const [{ Layers }] = JSON.parse(readFileSync(join(saved, 'manifest.json'), 'utf8'));
-        expect(Layers.map((path: string) => digestOf(readFileSync(join(saved, path))))).toEqual(diffIDs);
+        expect(savedLayers(docker, 'redis', join(directory.path, 'saved'))).toEqual(diffIDs);
 
         const printed = docker('run', '--name', 'theirs', '--network', 'none', 'redis');
         expect(printed).toBe('/layers/base /layers/last /layers/middle /layers/top\ntop');
@@ -148,7 +103,7 @@ describe.skipIf(process.getuid?.() !== 0 || !present)(
       execFileSync('tar', ['-cf', tar, '-C', files, '.']);
       let graphDriver: unknown;
       let containerID = '';
-      await withDockerd((docker) => {
+      await withDockerd({ directory: directory.path, root }, (docker) => {
         docker('import', tar, 'localhost:5000/imported:1');
         containerID = docker('create', '--network', 'none', 'localhost:5000/imported:1', '/x');
         [{ GraphDriver: graphDriver }] = JSON.parse(docker('inspect', containerID));
