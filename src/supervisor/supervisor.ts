@@ -90,8 +90,10 @@ export class Supervisor {
     this.tick();
     const { clock, interval } = this.#options;
     const now = clock.now();
-    // Beats that were missed are left out.
-    while (this.#due <= now) this.#due += interval;
+    // Timers also fire a little early. Beats that were missed, or come so soon that a percentage of the time between
+    // would be mostly noise, are left out.
+    do this.#due += interval;
+    while (this.#due - now < interval / 2);
     this.#cancelTick = clock.after(this.#due - now, () => this.#beat());
   }
 
