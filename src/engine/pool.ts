@@ -5,15 +5,13 @@
  * Cancel in two steps: `words.cancel()` asks a running task, which cleans up and keeps its thread; `signal` is for
  * tasks that are still queued, or for a task that did not listen: it kills the thread and skips `finally`.
  */
-import { existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { SHARE_ENV } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import type * as LayerTasks from '../../workers/layer.js';
 import type { Reply } from '../../workers/task.js';
 import { GantryError } from '../core/errors.js';
 import { fromWire } from '../core/wire-error.js';
+import { workerFile } from './worker-file.js';
 
 type Tasks = typeof LayerTasks;
 export type TaskName = keyof Tasks;
@@ -21,28 +19,13 @@ type Input<Name extends TaskName> = Parameters<Tasks[Name]>[0];
 type Output<Name extends TaskName> =
   Awaited<ReturnType<Tasks[Name]>> extends Reply<infer Value> ? Value : never;
 
-/** The built worker, seen from the bundle (dist/…) and from the sources (tests). */
-function workerFile(): string {
-  for (let dir = dirname(fileURLToPath(import.meta.url)); dir !== dirname(dir); dir = dirname(dir)) {
-    const file = join(dir, 'dist', 'workers', 'layer.js');
-    if (existsSync(file)) return file;
-  }
-  throw new GantryError(
-    'ERR_INTERNAL',
-    'the worker threads are not built: dist/workers/layer.js was not found',
-    {
-      hint: 'npm run build',
-    },
-  );
-}
-
 export class Pool {
   readonly #piscina: Piscina;
 
   /** Two threads start at once, as many as any pull uses; more as tasks come, at most `threads`. */
   constructor(readonly threads: number) {
     this.#piscina = new Piscina({
-      filename: workerFile(),
+      filename: workerFile('layer'),
       minThreads: Math.min(2, threads),
       // Nothing in a thread reads its own copy of the environment, and making one takes time.
       env: SHARE_ENV,

@@ -8,6 +8,7 @@
  */
 import { fixedBuffer, loadLibrary } from '../ffi.js';
 import { corrupt } from './inflater.js';
+import { withFields } from './stream-fields.js';
 import type { Codec } from './stream-inflater.js';
 
 const OFFSET = {
@@ -44,22 +45,8 @@ export function loadIsal(): (() => Codec) | undefined {
     const view = new DataView(state.buffer);
     init(state);
     view.setUint32(OFFSET.crcFlag, ISAL_GZIP, true);
-    return {
+    return withFields(view, OFFSET, {
       format: 'gzip',
-      get availIn() {
-        return view.getUint32(OFFSET.availIn, true);
-      },
-      get availOut() {
-        return view.getUint32(OFFSET.availOut, true);
-      },
-      input(address, length) {
-        view.setBigUint64(OFFSET.nextIn, BigInt(address), true);
-        view.setUint32(OFFSET.availIn, length, true);
-      },
-      output(address, length) {
-        view.setBigUint64(OFFSET.nextOut, BigInt(address), true);
-        view.setUint32(OFFSET.availOut, length, true);
-      },
       step() {
         const result = inflate(state);
         if (result !== 0) throw corrupt('gzip', ERRORS[result] ?? `error ${result}`);
@@ -70,6 +57,6 @@ export function loadIsal(): (() => Codec) | undefined {
         view.setUint32(OFFSET.crcFlag, ISAL_GZIP, true);
       },
       close() {},
-    };
+    });
   };
 }

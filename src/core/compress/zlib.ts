@@ -5,6 +5,7 @@
  */
 import { fixedBuffer, loadLibrary } from '../ffi.js';
 import { corrupt } from './inflater.js';
+import { withFields } from './stream-fields.js';
 import type { Codec } from './stream-inflater.js';
 
 const OFFSET = { nextIn: 0, availIn: 8, nextOut: 24, availOut: 32 } as const;
@@ -33,22 +34,8 @@ export function loadZlib(): (() => Codec) | undefined {
     const view = new DataView(stream.buffer);
     const started = init(stream, GZIP_WINDOW, version, STREAM_BYTES);
     if (started !== Z_OK) throw corrupt('gzip', `zlib could not start (${started})`);
-    return {
+    return withFields(view, OFFSET, {
       format: 'gzip',
-      get availIn() {
-        return view.getUint32(OFFSET.availIn, true);
-      },
-      get availOut() {
-        return view.getUint32(OFFSET.availOut, true);
-      },
-      input(address, length) {
-        view.setBigUint64(OFFSET.nextIn, BigInt(address), true);
-        view.setUint32(OFFSET.availIn, length, true);
-      },
-      output(address, length) {
-        view.setBigUint64(OFFSET.nextOut, BigInt(address), true);
-        view.setUint32(OFFSET.availOut, length, true);
-      },
       step() {
         const result = inflate(stream, Z_NO_FLUSH);
         if (result !== Z_OK && result !== Z_STREAM_END && result !== Z_BUF_ERROR) {
@@ -58,6 +45,6 @@ export function loadZlib(): (() => Codec) | undefined {
       },
       reset: () => void reset(stream),
       close: () => void end(stream),
-    };
+    });
   };
 }

@@ -3,7 +3,7 @@
  * returns; the caller looks at errno, because for most of them one errno is part of the normal course.
  * Buffers with contents are passed as addresses (numbers below 2^53) to save a view per call.
  */
-import { bind, check, errno, errnoName } from './libc.js';
+import { bind, check, E, errno, errnoName } from './libc.js';
 
 type Name = Uint8Array;
 
@@ -74,10 +74,21 @@ const openat2 = bind<(number: number, dir: number, name: Name, how: BigUint64Arr
   'long syscall(long, int, const void*, void*, size_t)',
 );
 
-/** An openat2 with fixed flags, so that its `struct open_how` is laid out once. Returns an fd or -1 with errno. */
+/** Under a steady stream of renames elsewhere one try in some thousands meets one. */
+const TRIES = 1000;
+
+/**
+ * An openat2 with fixed flags, so that its `struct open_how` is laid out once. Returns an fd or -1 with errno.
+ * EAGAIN says that something somewhere was renamed or mounted while `..` was resolved (openat2(2)), so it is repeated.
+ */
 export function opener(flags: number, resolve: number): (dir: number, name: Name) => number {
   const how = new BigUint64Array([BigInt(flags), 0n, BigInt(resolve)]);
-  return (dir, name) => openat2(SYS_OPENAT2, dir, name, how, 24);
+  return (dir, name) => {
+    let fd = openat2(SYS_OPENAT2, dir, name, how, 24);
+    for (let tries = 1; fd < 0 && errno() === E.EAGAIN && tries < TRIES; tries++)
+      fd = openat2(SYS_OPENAT2, dir, name, how, 24);
+    return fd;
+  };
 }
 
 const CLONE_FS = 0x200;

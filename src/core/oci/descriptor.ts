@@ -1,19 +1,23 @@
 /** Descriptors and platforms (image-spec descriptor.md, image-index.md), parsed with bounds from hostile JSON. */
 import * as v from 'valibot';
-import { type Digest, parseDigest } from '../digest/digest.js';
+import { parseDigest } from '../digest/digest.js';
 import { GantryError } from '../errors.js';
 
-export const digestSchema = v.pipe(
-  v.string(),
-  v.rawTransform<string, Digest>(({ dataset, addIssue, NEVER }) => {
-    try {
-      return parseDigest(dataset.value);
-    } catch (error) {
-      addIssue({ message: (error as Error).message });
-      return NEVER;
-    }
-  }),
-);
+/** A string that must pass one of the digest parsers. */
+export const parsedBy = <T extends string>(parse: (text: string) => T) =>
+  v.pipe(
+    v.string(),
+    v.rawTransform<string, T>(({ dataset, addIssue, NEVER }) => {
+      try {
+        return parse(dataset.value);
+      } catch (error) {
+        addIssue({ message: (error as Error).message });
+        return NEVER;
+      }
+    }),
+  );
+
+export const digestSchema = parsedBy((text) => parseDigest(text));
 
 export const platformSchema = v.object({
   os: v.string(),

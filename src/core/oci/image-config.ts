@@ -3,8 +3,8 @@
  * passed on byte for byte, unknown fields included. Go writes nil slices and maps as null.
  */
 import * as v from 'valibot';
-import { type DiffID, parseDiffID } from '../digest/digest.js';
-import { parseJson } from './descriptor.js';
+import { parseDiffID } from '../digest/digest.js';
+import { parsedBy, parseJson } from './descriptor.js';
 
 const strings = v.optional(v.nullable(v.array(v.string())));
 const set = v.optional(v.nullable(v.record(v.string(), v.unknown())));
@@ -45,18 +45,6 @@ export const historySchema = v.object({
 });
 export type History = v.InferOutput<typeof historySchema>;
 
-const diffIDSchema = v.pipe(
-  v.string(),
-  v.rawTransform<string, DiffID>(({ dataset, addIssue, NEVER }) => {
-    try {
-      return parseDiffID(dataset.value);
-    } catch (error) {
-      addIssue({ message: (error as Error).message });
-      return NEVER;
-    }
-  }),
-);
-
 export const imageConfigSchema = v.looseObject({
   created: v.optional(v.nullable(v.string())),
   author: v.optional(v.string()),
@@ -66,7 +54,7 @@ export const imageConfigSchema = v.looseObject({
   config: v.optional(v.nullable(containerConfigSchema)),
   rootfs: v.object({
     type: v.literal('layers'),
-    diff_ids: v.optional(v.nullable(v.array(diffIDSchema))),
+    diff_ids: v.optional(v.nullable(v.array(parsedBy((text) => parseDiffID(text))))),
   }),
   history: v.optional(v.nullable(v.array(historySchema))),
 });

@@ -2,7 +2,7 @@
  * A push reader of tar streams: bytes go in as views in any cut, entries and their data come out synchronously, and
  * nothing is copied but headers that a cut splits. Every byte is handed on exactly once, so the stream can be rebuilt
  * from what the handler saw: `raw` for headers, padding and the rest, `data` for file contents (also to `raw` when
- * the entry is sparse, because a rebuilt file does not tell where its holes were).
+ * the entry is sparse, because a rebuilt file does not tell where its holes were). One state machine, hence one file.
  *
  * Formats: v7, ustar, PAX (with SCHILY.xattr, sparse 0.x and 1.0), GNU (long names, type S). Global PAX headers are
  * read and ignored, as Go's reader and so docker do.
@@ -10,8 +10,9 @@
 import { unreachable } from '../errors.js';
 import { LIMITS } from '../limits.js';
 import { parseEntry, type TarEntry } from './entry.js';
-import { BLOCK, checksumMatches, invalidTar, isZeroBlock, parseNumber, parseText, TYPE } from './header.js';
-import { type PaxRecords, parsePax } from './pax.js';
+import { ExtendedHeaders, extendedKind } from './extended-headers.js';
+import { BLOCK, checksumMatches, invalidTar, isZeroBlock, parseNumber, TYPE } from './header.js';
+import type { PaxRecords } from './pax.js';
 import { checkedSegments, InlineMap, parseGnuSlots, parsePaxMap, type SparseSegment } from './sparse.js';
 
 export interface TarHandler {
@@ -26,7 +27,6 @@ export interface TarHandler {
 }
 
 type State = 'header' | 'meta' | 'gnuSparse' | 'inlineMap' | 'data' | 'padding' | 'trailer';
-type Meta = 'pax' | 'global' | 'longname' | 'longlink';
 
 const padding = (size: number): number => (BLOCK - (size % BLOCK)) % BLOCK;
 
@@ -44,12 +44,7 @@ export class TarReader {
   #pad = 0;
   #afterPad: 'meta' | 'entry' = 'entry';
 
-  #metaKind: Meta = 'pax';
-  #meta = Buffer.alloc(0);
-  #metaFill = 0;
-  #pax: PaxRecords | undefined;
-  #longName: string | undefined;
-  #longLink: string | undefined;
+  readonly #extended = new ExtendedHeaders();
   #headerOffset = -1;
 
   #pending: TarEntry | undefined;
@@ -111,7 +106,7 @@ export class TarReader {
   /** The stream ended. ERR_LAYER_INVALID when that was inside an entry; a missing end mark is accepted, as tar does. */
   finish(): void {
     const between = this.#state === 'trailer' || (this.#state === 'header' && this.#blockFill === 0);
-    if (!between || this.#pax || this.#longName !== undefined || this.#longLink !== undefined) {
+    if (!between || this.#extended.pending) {
       throw invalidTar(`unexpected end of the archive (in ${this.#state})`, this.#offset);
     }
   }
@@ -161,20 +156,12 @@ export class TarReader {
     const size = parseNumber(block, at + 124, 12);
     if (!(size >= 0)) throw invalidTar('bad size field', offset);
     const flag = block[at + 156] as number;
-    if (flag === TYPE.pax) this.#beginMeta('pax', size, offset);
-    else if (flag === TYPE.paxGlobal) this.#beginMeta('global', size, offset);
-    else if (flag === TYPE.gnuLongName) this.#beginMeta('longname', size, offset);
-    else if (flag === TYPE.gnuLongLink) this.#beginMeta('longlink', size, offset);
-    else this.#beginEntry(block, at, flag, size, offset);
-  }
-
-  #beginMeta(kind: Meta, size: number, offset: number): void {
-    if (size > LIMITS.paxBytes) {
-      throw invalidTar(`extended header of ${size} bytes (bound ${LIMITS.paxBytes})`, offset);
+    const extended = extendedKind(flag);
+    if (extended === undefined) {
+      this.#beginEntry(block, at, flag, size, offset);
+      return;
     }
-    this.#metaKind = kind;
-    if (this.#meta.length < size) this.#meta = Buffer.alloc(Math.max(4096, size));
-    this.#metaFill = 0;
+    this.#extended.begin(extended, size, offset);
     this.#left = size;
     this.#pad = padding(size);
     this.#state = 'meta';
@@ -183,20 +170,15 @@ export class TarReader {
 
   #writeMeta(bytes: Buffer, at: number, end: number): number {
     const length = Math.min(this.#left, end - at);
-    bytes.copy(this.#meta, this.#metaFill, at, at + length);
+    this.#extended.add(bytes, at, at + length);
     this.#handler.raw(bytes, at, at + length);
-    this.#metaFill += length;
     this.#advance(length);
     if (this.#left === 0) this.#endMeta();
     return at + length;
   }
 
   #endMeta(): void {
-    const text = this.#meta.subarray(0, this.#metaFill);
-    if (this.#metaKind === 'pax') this.#pax = parsePax(text, this.#offset - this.#metaFill);
-    else if (this.#metaKind === 'longname') this.#longName = parseText(text, 0, text.length);
-    else if (this.#metaKind === 'longlink') this.#longLink = parseText(text, 0, text.length);
-    else parsePax(text, this.#offset - this.#metaFill);
+    this.#extended.end(this.#offset);
     this.#afterPad = 'meta';
     this.#beginPadding();
   }
@@ -209,24 +191,22 @@ export class TarReader {
 
   #beginEntry(block: Buffer, at: number, flag: number, size: number, offset: number): void {
     if (++this.#entries > LIMITS.entries) throw invalidTar(`more than ${LIMITS.entries} entries`, offset);
-    const pax = this.#pax;
+    const { pax, longName, longLink } = this.#extended;
     const entry = parseEntry({
       block,
       at,
       flag,
       size,
       pax,
-      longName: this.#longName,
-      longLink: this.#longLink,
+      longName,
+      longLink,
       offset,
       headerOffset: this.#headerOffset,
       dataOffset: this.#offset,
     });
     this.#pending = entry;
     this.#storedSize = entry.size;
-    this.#pax = undefined;
-    this.#longName = undefined;
-    this.#longLink = undefined;
+    this.#extended.clear();
     if (flag === TYPE.gnuSparse) this.#beginGnuSparse(block, at);
     else if (pax !== undefined && entry.type === 'file' && pax.has('GNU.sparse.major'))
       this.#beginInlineSparse(pax);
