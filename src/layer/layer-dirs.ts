@@ -53,11 +53,19 @@ export class LayerDirs {
         this.makeOpaque(path);
       } else {
         // A symlink of this layer whose target is a directory of a layer below: its place in this layer is made.
-        return this.make(linkTarget(path, procPath(parent, name)), links + 1);
+        this.make(linkTarget(path, procPath(parent, name)), links + 1);
+        return this.#made(path);
       }
     }
     this.implicit.add(path);
-    return this.rooted.find(path);
+    return this.#made(path);
+  }
+
+  /** What was made is found by its name, unless a link like a → a/../b led there: nowhere, to the kernel. */
+  #made(path: string): number {
+    const fd = this.rooted.find(path);
+    if (fd < 0) throw hostile('symlinks lead nowhere', path);
+    return fd;
   }
 
   /** True when `name` in an open directory is a directory itself and not a link to one. */

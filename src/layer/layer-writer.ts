@@ -8,11 +8,13 @@
 import { renameSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Crc64 } from '../core/digest/crc64.js';
+import { GantryError } from '../core/errors.js';
 import type { TarEntry } from '../core/tar/entry.js';
 import { type TarHandler, TarReader } from '../core/tar/reader.js';
 import { cleanPath, hostile } from './entry-path.js';
 import { type Extracted, Extractor } from './extractor.js';
 import { ReplacedFiles } from './replaced-files.js';
+import { assembleTar } from './tar-split-assembler.js';
 import { TarSplitWriter } from './tar-split-writer.js';
 import { parseWhiteout } from './whiteout.js';
 
@@ -27,6 +29,7 @@ export interface Written extends Extracted {
 
 export class LayerWriter implements TarHandler {
   readonly #staging: string;
+  readonly #diff: string;
   readonly #crc: Crc64;
   readonly #reader = new TarReader(this);
   readonly #replaced: ReplacedFiles;
@@ -41,9 +44,10 @@ export class LayerWriter implements TarHandler {
   /** The calling thread must have umask 0. `crc` may be shared by layers that follow each other. */
   constructor(staging: string, crc: Crc64) {
     this.#staging = staging;
+    this.#diff = join(staging, 'diff');
     this.#crc = crc;
     this.#replaced = new ReplacedFiles(join(staging, 'replaced'));
-    this.#extractor = new Extractor(join(staging, 'diff'), (path, kind, place) =>
+    this.#extractor = new Extractor(this.#diff, (path, kind, place) =>
       this.#replaced.add(path, kind === 'leaf' ? place : undefined),
     );
     this.#tarSplit = new TarSplitWriter(join(staging, TAR_SPLIT));
@@ -103,8 +107,19 @@ export class LayerWriter implements TarHandler {
       const path = join(this.#staging, TAR_SPLIT);
       await this.#replaced.rewrite(path, `${path}.new`, this.#crc);
       renameSync(`${path}.new`, path);
+      if (this.#replaced.links) await this.#checkReachable(path);
     }
     return { ...extracted, entries: this.#reader.entries, tarSize: this.#reader.offset, size: this.#size };
+  }
+
+  /** ERR_LAYER_HOSTILE when the tar cannot be had back. */
+  async #checkReachable(tarSplit: string): Promise<void> {
+    try {
+      await assembleTar({ tarSplit, files: this.#diff, crc: this.#crc, sink: () => {} });
+    } catch (cause) {
+      const message = 'layer: a symlink is replaced after an entry went through it';
+      throw new GantryError('ERR_LAYER_HOSTILE', message, {}, { cause });
+    }
   }
 
   /** Releases descriptors, also after an error; what stands on disk is the caller's to publish or remove. */

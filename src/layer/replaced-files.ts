@@ -23,6 +23,7 @@ export class ReplacedFiles {
   /** Contents that were moved away, by size. */
   readonly #kept = new Map<number, string[]>();
   #count = 0;
+  #links = false;
 
   /** `dir` is made when it is needed and removed by `dispose`; it must be on the file system of `diff/`. */
   constructor(dir: string) {
@@ -33,10 +34,16 @@ export class ReplacedFiles {
     return this.#paths.size > 0;
   }
 
+  /** True when a symlink was replaced: a file that an entry reached through it may no longer be where its name says. */
+  get links(): boolean {
+    return this.#links;
+  }
+
   /** Notes that the entry at `path` is about to be replaced; moves its contents away when `place` is a file. */
   add(path: string, place?: Buffer): void {
     this.#paths.add(path);
     const stat = place && lstatSync(place);
+    if (stat?.isSymbolicLink()) this.#links = true;
     if (!stat?.isFile() || stat.size === 0) return;
     if (this.#count === 0) mkdirSync(this.#dir, { mode: 0o700 });
     const kept = join(this.#dir, String(this.#count++));
