@@ -56,6 +56,7 @@ interface Job {
   users: number;
   phase: LayerPhase;
   told: string;
+  retries: number;
   rate: { at: number; bytes: number; perSecond: number };
 }
 
@@ -117,6 +118,7 @@ export class LayerFetcher {
       users: 1,
       phase: 'waiting',
       told: '',
+      retries: 0,
       rate: { at: performance.now(), bytes: 0, perSecond: 0 },
     };
     promise.catch(() => this.#tell(job, 'failed'));
@@ -249,9 +251,13 @@ export class LayerFetcher {
     const now = performance.now();
     const bytesIn = words.get('bytesIn');
     const bytesOut = words.get('bytesOut');
-    const state = `${phase} ${bytesIn} ${bytesOut} ${words.get('retries')}`;
+    const retries = words.get('retries');
+    const state = `${phase} ${bytesIn} ${bytesOut} ${retries}`;
     if (state === job.told) return;
     job.told = state;
+    for (; job.retries < retries; job.retries++) {
+      this.#options.onEvent({ event: 'retry', digest: layer.digest, attempt: job.retries + 1 });
+    }
     job.phase = phase;
     if (now - job.rate.at >= 5 * PROGRESS_MS) {
       const perSecond = ((bytesIn - job.rate.bytes) * 1000) / (now - job.rate.at);
@@ -266,7 +272,7 @@ export class LayerFetcher {
       total: layer.size,
       bytesOut,
       bytesPerSecond: Math.round(job.rate.perSecond),
-      retries: words.get('retries'),
+      retries,
       ms: Math.round(now - job.started),
     });
   }

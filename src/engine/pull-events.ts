@@ -5,7 +5,7 @@
  *   {"event":"resolving","reference":"docker.io/library/redis:latest"}
  *   {"event":"resolved","reference":…,"digest":"sha256:…","platform":"linux/amd64","layers":[…],"bytesToFetch":64123}
  *   {"event":"layer","digest":"sha256:…","id":"a1b2c3d4e5f6","phase":"downloading","bytesIn":4096,"total":64123,…}
- *   {"event":"retry","digest":"sha256:…","attempt":1,"reason":"connection reset","delayMs":500}
+ *   {"event":"retry","digest":"sha256:…","attempt":1}
  *   {"event":"done","reference":…,"imageID":"sha256:…","digest":"sha256:…","status":"downloaded","bytes":64123,"ms":900,…}
  *
  * For one layer the phases only move forward: waiting → downloading → extracting → verifying → committed, or at once
@@ -66,12 +66,12 @@ export interface LayerEvent {
   readonly ms: number;
 }
 
+/** The source failed or fell silent; the layer goes on from where it was. */
 export interface RetryEvent {
   readonly event: 'retry';
   readonly digest: Digest;
+  /** 1 for the first retry of this layer. */
   readonly attempt: number;
-  readonly reason: string;
-  readonly delayMs: number;
 }
 
 export interface WarningEvent {

@@ -9,7 +9,7 @@
 import { shortID } from '../../core/digest/digest.js';
 import type { LayerPhase, PullEvent } from '../../engine/pull-events.js';
 import type { Progress, Write } from './progress.js';
-import { defaultTagLine, doneLines, PHASE_WORDS, pullingLine } from './wording.js';
+import { defaultTagLine, doneLines, PHASE_WORDS, pullingLine, retryLine } from './wording.js';
 
 /** Phases that get a line: the others follow each other within a moment. */
 const TOLD: readonly LayerPhase[] = ['verifying', 'committed', 'exists', 'failed'];
@@ -27,7 +27,7 @@ export function plainProgress(write: Write): Progress {
         if (TOLD.includes(event.phase)) write(`${event.id}: ${PHASE_WORDS[event.phase]}\n`);
         break;
       case 'retry':
-        write(`${shortID(event.digest)}: Retrying in ${seconds(event.delayMs)} (${event.reason})\n`);
+        write(retryLine(event));
         break;
       case 'warning':
         write(`warning: ${event.message}\n`);
@@ -46,5 +46,3 @@ export function plainProgress(write: Write): Progress {
   };
   return { announce: (reference) => write(defaultTagLine(reference)), event, stop: () => {} };
 }
-
-const seconds = (ms: number): string => `${Number((ms / 1000).toFixed(1))}s`;

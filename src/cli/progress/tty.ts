@@ -10,11 +10,10 @@
  * off, because Ctrl-C first lets the pull clean up.
  */
 import { MultiBar, type SingleBar } from 'cli-progress';
-import { shortID } from '../../core/digest/digest.js';
 import type { LayerEvent, PullEvent } from '../../engine/pull-events.js';
 import { ellipsis, humanSize } from '../render/units.js';
 import type { Progress } from './progress.js';
-import { defaultTagLine, doneLines, PHASE_WORDS, pullingLine } from './wording.js';
+import { defaultTagLine, doneLines, PHASE_WORDS, pullingLine, retryLine } from './wording.js';
 
 const BAR_WIDTH = 30;
 const REDRAWS_PER_SECOND = 10;
@@ -75,7 +74,7 @@ export function ttyProgress(stream: NodeJS.WriteStream): Progress {
         layer(event);
         break;
       case 'retry':
-        line(`${shortID(event.digest)}: attempt ${event.attempt} failed (${event.reason}), trying again\n`);
+        line(retryLine(event));
         break;
       case 'warning':
         line(`warning: ${event.message}\n`);

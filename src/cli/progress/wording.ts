@@ -1,5 +1,6 @@
 /** Docker's sentences around a pull, the same on a terminal and in a log. */
-import type { DoneEvent, LayerPhase } from '../../engine/pull-events.js';
+import { shortID } from '../../core/digest/digest.js';
+import type { DoneEvent, LayerPhase, RetryEvent } from '../../engine/pull-events.js';
 import { familiarString, parseReference, type Reference } from '../../registry/reference.js';
 
 export const PHASE_WORDS: Readonly<Record<LayerPhase, string>> = {
@@ -21,6 +22,10 @@ export function pullingLine(canonical: string): string {
   const { tag, digest, path } = parseReference(canonical);
   return `${digest ?? tag ?? 'latest'}: Pulling from ${path}\n`;
 }
+
+/** "a1b2c3d4e5f6: Retrying (attempt 1)" */
+export const retryLine = ({ digest, attempt }: RetryEvent): string =>
+  `${shortID(digest)}: Retrying (attempt ${attempt})\n`;
 
 /** The last three lines: digest, status, canonical reference. */
 export function doneLines(done: DoneEvent): string {
