@@ -3,6 +3,9 @@
  * count only the cgroup itself.
  *
  *   8:0 Read 4096\n8:0 Write 8192\n8:0 Sync 12288\n8:0 Async 0\n8:0 Total 12288\nTotal 12288
+ *
+ * Recent kernels count nothing (`Total 0`) on a device for which no cgroup has a limit; v1 counts writes through the
+ * page cache as nobody's.
  */
 import { join } from 'node:path';
 import { KernelFile } from '../kernel-file.js';
