@@ -7,6 +7,7 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { buildImage } from '../../bench/images/layout.js';
@@ -14,7 +15,7 @@ import { END_OF_ARCHIVE, rawHeader, tarEntry } from '../../bench/images/tar-head
 import { MEDIA_TYPE } from '../../src/core/oci/media-types.js';
 import { openStore } from '../../src/engine/store.js';
 import { type Fault, type FaultyRegistry, startFaultyRegistry } from '../helpers/faulty-registry.js';
-import { gantry } from '../helpers/gantry-process.js';
+import { gantry, startGantry } from '../helpers/gantry-process.js';
 import { noise } from '../helpers/random.js';
 import { serveLayout } from '../helpers/serve-layout.js';
 import { damagedLayers, inconsistencies, leftovers } from '../helpers/store-check.js';
@@ -118,6 +119,31 @@ describe.skipIf(process.getuid?.() !== 0)('faults on the way (needs root)', () =
       expect(await pull(`${guarded.host}/test`)).toMatchObject({ code: 0, err: '' });
       await expectWhole();
     }, 30_000);
+
+    it.each(['SIGINT', 'SIGTERM'] as const)(
+      '%s, by the next pull, which goes on where it was',
+      async (signal) => {
+        root = join(work, `root-${count++}`);
+        spoil(() => ({ bytesPerSecond: SIZE / 8 }));
+        const canceled = startGantry(root, 'pull', '-q', `${registry.host}/test`);
+        await sleep(5500);
+        const began = performance.now();
+        canceled.kill(signal);
+        expect(await canceled.ended).toMatchObject({ code: 130, out: '' });
+        expect(performance.now() - began).toBeLessThan(2000);
+        expect(leftovers(root).filter((path) => path.startsWith('gantry/tmp'))).toEqual([]);
+        spoil(() => undefined);
+        const before = registry.requests.length;
+        expect(await gantry(root, 'pull', '-q', `${registry.host}/test`)).toMatchObject({ code: 0 });
+        const ranges = registry.requests
+          .slice(before)
+          .filter(({ path }) => path.endsWith(blob))
+          .map(({ headers }) => headers.range);
+        expect(ranges[0]).toMatch(/^bytes=0-\d{6,}$/);
+        await expectWhole();
+      },
+      30_000,
+    );
 
     it('a pull that failed, by the next one, which does not fetch again what is done', async () => {
       spoil(() => ({ status: 403 }));

@@ -117,7 +117,7 @@ describe.skipIf(process.getuid?.() !== 0)(`${KILLS} killed pulls of redis (needs
       if (!survives) {
         const ended = await Promise.race([pull.ended, sleep(20 + next(network.within))]);
         killed = ended === undefined;
-        if (killed) pull.kill();
+        if (killed) pull.kill('SIGKILL');
       }
       const exit = await pull.ended;
       const where = `kill ${counts.killed}, root ${root}`;

@@ -13,8 +13,7 @@ export interface Exit {
 
 export interface GantryProcess {
   readonly ended: Promise<Exit>;
-  /** SIGKILL. */
-  kill(): void;
+  kill(signal: 'SIGKILL' | 'SIGINT' | 'SIGTERM'): void;
 }
 
 export function startGantry(root: string, ...args: string[]): GantryProcess {
@@ -31,7 +30,7 @@ export function startGantry(root: string, ...args: string[]): GantryProcess {
   });
   return {
     ended: new Promise((resolve) => child.on('close', (code) => resolve({ code, out, err }))),
-    kill: () => void child.kill('SIGKILL'),
+    kill: (signal) => void child.kill(signal),
   };
 }
 

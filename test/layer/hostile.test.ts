@@ -1,4 +1,6 @@
 /** Hostile and odd layers, really unpacked: what stands outside never changes, and what is accepted can be had back. */
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
   END_OF_ARCHIVE,
@@ -474,6 +476,11 @@ describe.skipIf(process.getuid?.() !== 0)('layers as root (needs root)', () => {
     const name = `${'1234567/'.repeat(511)}1234567`;
     await box.write(tarOf([file(name, 'x'), file('1234567', 'flat')]));
     expect(shape()).toEqual(['1234567 file 4']);
+  });
+  it('a sparse file has its holes on disk', async () => {
+    await box.write(tarOf([sparse('x', 'tail', 2 ** 36)]));
+    const { size, blocks } = statSync(join(box.diff, 'x'));
+    expect([size, blocks < 64]).toEqual([2 ** 36, true]);
   });
   it('device numbers of 12 and 20 bits', async () => {
     const header = rawHeader({ name: 'big', type: '4', mode: 0o600, size: 0, major: 4095, minor: 1_048_575 });
