@@ -32,9 +32,15 @@ export async function removeUnusedLayers(store: Store, chain: readonly ChainID[]
 
 /** Removes every layer that nothing stands on: those of pulls that did not end with an image. */
 export async function removeLooseLayers(store: Store): Promise<ChainID[]> {
+  // Remembered: a sort asks again and again, and each answer reads files.
+  const depths = new Map<ChainID, number>();
   const depth = (id: ChainID): number => {
+    const known = depths.get(id);
+    if (known !== undefined) return known;
     const parent = store.layers.db.get(id)?.parent;
-    return parent === undefined ? 0 : depth(parent) + 1;
+    const found = parent === undefined ? 0 : depth(parent) + 1;
+    depths.set(id, found);
+    return found;
   };
   return removeUnusedLayers(
     store,
