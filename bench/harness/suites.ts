@@ -8,6 +8,7 @@ export const SUITES = {
   apply: async () => (await import('../suites/apply.js')).applySuite(),
   pool: async () => (await import('../suites/pool.js')).poolSuite(),
   pull: async () => (await import('../suites/pull.js')).pullSuite(),
+  sampling: async () => (await import('../suites/sampling.js')).samplingSuite(),
 } satisfies Record<string, () => Promise<Suite>>;
 
 export type SuiteName = keyof typeof SUITES;
