@@ -26,6 +26,9 @@ export class Pool {
   constructor(readonly threads: number) {
     this.#piscina = new Piscina({
       filename: workerFile('layer'),
+      // A thread looks for this one when it starts. For a name it does not find it would parse the file a second time,
+      // as an ES module: 50 ms.
+      name: 'fetchLayer' satisfies TaskName,
       minThreads: Math.min(2, threads),
       // Nothing in a thread reads its own copy of the environment, and making one takes time.
       env: SHARE_ENV,
