@@ -18,6 +18,8 @@ export interface LayerSandbox {
   /** Unpacks. Rejects with what LayerWriter throws; `changedOutside` can be asked either way. */
   write(tar: Buffer, pieceBytes?: number): Promise<Written>;
   tree(): Tree;
+  /** "path type [what]" for everything in the layer; whiteouts and opaque directories by these names. */
+  shape(): string[];
   changedOutside(): string[];
   /** The tar again, from the files and tar-split. */
   reassembled(): Promise<Buffer>;
@@ -49,6 +51,16 @@ export function layerSandbox(): LayerSandbox {
       }
     },
     tree: () => readTree(diff),
+    shape() {
+      return [...readTree(diff)]
+        .filter(([path]) => path !== '')
+        .map(([path, record]) => {
+          if (record.type === 'char' && record.device === '0:0') return `${path} whiteout`;
+          const opaque = record.xattrs['trusted.overlay.opaque'] === 'y' ? ' opaque' : '';
+          const size = record.size === undefined ? '' : ` ${record.size}`;
+          return `${path} ${record.type}${size}${record.target === undefined ? '' : ` ${record.target}`}${opaque}`;
+        });
+    },
     changedOutside: () => diffTrees(before, readTree(outside)),
     async reassembled() {
       const pieces: Buffer[] = [];
