@@ -101,7 +101,7 @@ export class Monitor {
     return this.#targets;
   }
 
-  /** Tracks a container, also before the thread has started; does nothing for one that is tracked as that process. */
+  /** Tracks a container, from `start` on; does nothing for one that is tracked as that process already. */
   track(target: Target): void {
     const known = this.#targets.get(target.id);
     if (known?.pid === target.pid && known.startTicks === target.startTicks) return;
