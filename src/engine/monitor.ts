@@ -8,7 +8,7 @@
  * Every promise that was handed out settles in `stopped`: those of a thread that died with ERR_WORKER_DIED. Samples
  * are latest-wins: `next` gives the newest batch that it has not given, and batches that nobody asked for are dropped.
  */
-import { Worker } from 'node:worker_threads';
+import { SHARE_ENV, Worker } from 'node:worker_threads';
 import type { SupervisorData } from '../../workers/supervisor.js';
 import { GantryError, unreachable } from '../core/errors.js';
 import type { Notice, Request } from '../supervisor/messages.js';
@@ -43,7 +43,7 @@ export const FIRST_MS = 200;
 const GRACE_MS = 1000;
 
 const spawnWorker = (workerData: SupervisorData): Thread =>
-  new Worker(workerFile('supervisor'), { workerData, name: 'gantry supervisor' });
+  new Worker(workerFile('supervisor'), { workerData, name: 'gantry supervisor', env: SHARE_ENV });
 
 interface Deferred {
   readonly promise: Promise<void>;

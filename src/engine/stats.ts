@@ -68,14 +68,23 @@ const NOTHING: Usage = {
  * between. ERR_NOT_FOUND, ERR_AMBIGUOUS for names; ERR_WORKER_DIED.
  */
 export async function* streamStats(store: Store, options: StatsOptions): AsyncGenerator<ContainerStats[]> {
-  const { names = [], interval, count = Number.POSITIVE_INFINITY, signal, onEvent } = options;
+  const { names = [], interval, count = Number.POSITIVE_INFINITY, signal } = options;
   const asked = new Map<string, string>();
   for (const name of names) asked.set((await findContainer(store, name)).ID, name);
   const records = new ContainerStore(store.root);
   const layout = cgroupLayout();
-  // A single batch is that of a whole interval; a stream shows something early.
-  const first = count === 1 ? interval : Math.min(interval, FIRST_MS);
-  const monitor = new Monitor({ interval, first, ...(onEvent === undefined ? {} : { onEvent }) });
+  /** Processes that ended or cannot be watched: not to be tracked again while their record still says "running". */
+  const over = new Map<string, number>();
+  let settled = false;
+  const monitor = new Monitor({
+    interval,
+    // A single batch is that of a whole interval; a stream shows something early.
+    first: count === 1 ? interval : Math.min(interval, FIRST_MS),
+    onEvent: (event) => {
+      if (event.tell !== 'oom') over.set(event.id, event.pid);
+      options.onEvent?.(event);
+    },
+  });
   try {
     let chosen = await choose();
     const started = monitor.start();
@@ -93,20 +102,28 @@ export async function* streamStats(store: Store, options: StatsOptions): AsyncGe
     await monitor.stop();
   }
 
+  /** Records lag behind only where a process has ended: settling them all each time would cost more than the sampling. */
   async function choose(): Promise<ContainerRecord[]> {
-    const all = await listContainers(store);
+    const all = settled ? records.list() : await listContainers(store);
+    settled = true;
     if (asked.size === 0) return all.filter((record) => options.all || record.State.Running);
     const byID = new Map(all.map((record) => [record.ID as string, record]));
     return [...asked.keys()].flatMap((id) => byID.get(id) ?? []);
   }
 
   function track(chosen: readonly ContainerRecord[]): void {
-    const targets = chosen.flatMap(
-      (record) => supervisionTarget(record, records.hostConfig(record.ID), layout) ?? [],
+    const running = new Map(
+      chosen.filter(({ State }) => State.Running).map((record) => [record.ID as string, record]),
     );
-    const wanted = new Set(targets.map(({ id }) => id));
-    for (const id of [...monitor.targets.keys()]) if (!wanted.has(id)) monitor.untrack(id);
-    for (const target of targets) monitor.track(target);
+    for (const id of [...monitor.targets.keys()]) if (!running.has(id)) monitor.untrack(id);
+    for (const [id, record] of running) {
+      const { Pid } = record.State;
+      if (over.get(id) === Pid) settled = false;
+      else if (monitor.targets.get(id)?.pid !== Pid) {
+        const target = supervisionTarget(record, records.hostConfig(record.ID), layout);
+        if (target !== undefined) monitor.track(target);
+      }
+    }
   }
 }
 

@@ -9,6 +9,12 @@ import type { KernelText } from './kernel-text.js';
 /** ENODEV: a removed cgroup; ESRCH, ENXIO: an ended process, its network namespace. */
 const GONE = ['ENOENT', 'ENODEV', 'ESRCH', 'ENXIO'];
 
+/**
+ * The kernel hands out whole records, as many as fit in a page (a line of /proc/<pid>/net/dev is one; most files are
+ * one, and come at once). Less than half a page is thus the end, and asking again to be told so would double the calls.
+ */
+const LAST_CHUNK = 2048;
+
 const gone = (error: unknown): boolean => GONE.includes(errnoCode(error) ?? '');
 
 const failed = (path: string, cause: unknown): GantryError =>
@@ -38,13 +44,12 @@ export class KernelFile {
     text.path = this.#path;
     text.length = 0;
     try {
-      // To the end: a file of many records (/proc/<pid>/net/dev) comes a page at a time.
       for (;;) {
         const free = text.bytes.length - text.length;
         const count = readSync(this.#fd, text.bytes, text.length, free, text.length);
-        if (count === 0) break;
         text.length += count;
         if (count === free) text.grow();
+        else if (count < LAST_CHUNK) break;
       }
     } catch (error) {
       if (gone(error)) return false;
