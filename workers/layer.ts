@@ -17,6 +17,7 @@ import { type SharedRing, SlotRing } from '../src/core/slot-ring.js';
 import { BlobPass } from '../src/layer/blob-pass.js';
 import { LayerWriter, type Written } from '../src/layer/layer-writer.js';
 import { makePassTools, type PassTools } from '../src/layer/pass-tools.js';
+import { BLOB_BUFFER_BYTES } from '../src/registry/blob-stream.js';
 import type { BlobSource } from '../src/registry/endpoint.js';
 import { fetchBlob, newFetchMeter } from '../src/registry/fetch-blob.js';
 import { task } from './task.js';
@@ -48,14 +49,12 @@ export interface Inflated {
 /** 'restart': the server ignores Range; throw away what is staged and begin again. */
 type OrRestart<T> = T | 'restart';
 
-/** Socket reads land here; the size is measured in blob-stream.ts. */
-const INPUT_BYTES = 256 * 1024;
 /** Tar bytes that are hashed and written at one go; they should still be in the second-level cache. */
 const REGION_BYTES = 256 * 1024;
 
 /** What this thread keeps between tasks; a worker is a module of its own, so this is its state and nobody else's. */
 const thread = {
-  input: fixedBuffer(INPUT_BYTES),
+  input: fixedBuffer(BLOB_BUFFER_BYTES),
   region: Buffer.from(fixedBuffer(REGION_BYTES).buffer),
   contexts: new Map<string, SecureContext>(),
   tools: new Map<HashBackend, Promise<PassTools>>(),
@@ -92,7 +91,9 @@ async function inflate(
       sink: (bytes, start, end) => pass.write(bytes, start, end),
     });
     if (outcome === 'restart') return 'restart';
+    words.phase = 'verifying';
     const compression = pass.finish();
+    words.phase = 'extracting';
     return { compression, retries: meter.retries, waitingMs: meter.waitingMs };
   } finally {
     pass.close();
@@ -111,7 +112,6 @@ function writer(
     layer.write(bytes, 0, length);
     total += length;
     words.set('bytesOut', total);
-    words.set('entries', layer.entries);
   };
   return { layer, take };
 }
@@ -133,20 +133,14 @@ export const fetchLayer = task(
   },
 );
 
-/** The half that fetches, verifies the blob and inflates it into a ring. */
+/** The half that fetches, inflates into a ring, and verifies. A half that fails is told to the other by the coordinator. */
 export const inflateLayer = task(
   async (input: BlobInput & { ring: SharedRing }): Promise<OrRestart<Inflated>> => {
     const words = new ProgressWords(input.words);
     const ring = new SlotRing(input.ring, () => words.canceled);
-    try {
-      const inflated = await inflate(input, await toolsFor(input.hash), ring);
-      if (inflated === 'restart') ring.fail();
-      else ring.finish();
-      return inflated;
-    } catch (error) {
-      ring.fail();
-      throw error;
-    }
+    const inflated = await inflate(input, await toolsFor(input.hash), ring);
+    if (inflated !== 'restart') ring.finish();
+    return inflated;
   },
 );
 
@@ -154,16 +148,11 @@ export const inflateLayer = task(
 export const writeLayer = task(async (input: TarInput & { ring: SharedRing }): Promise<Written> => {
   const words = new ProgressWords(input.words);
   const ring = new SlotRing(input.ring, () => words.canceled);
-  let layer: LayerWriter | undefined;
+  const { layer, take } = writer(input, await toolsFor(input.hash));
   try {
-    const opened = writer(input, await toolsFor(input.hash));
-    layer = opened.layer;
-    ring.drain(opened.take);
+    ring.drain(take);
     return await layer.finish();
-  } catch (error) {
-    ring.fail();
-    throw error;
   } finally {
-    layer?.close();
+    layer.close();
   }
 });

@@ -2,19 +2,18 @@
  * The few words of shared memory that join a pool task with its coordinator (DESIGN §4): the coordinator sets
  * `cancel`, the task counts; nobody waits. 64-bit counters because layers pass 2 GiB.
  *
- *   word  0 cancel │ 1 phase │ 2 bytes in (from the source) │ 3 bytes out (tar) │ 4 entries │ 5 retries
- *         6 source size, 0 while unknown
+ *   word  0 cancel │ 1 phase │ 2 bytes in (from the source) │ 3 bytes out (tar) │ 4 retries
  */
-export const PHASES = ['queued', 'connecting', 'downloading', 'verifying', 'extracting', 'done'] as const;
+export const PHASES = ['queued', 'connecting', 'downloading', 'verifying', 'extracting'] as const;
 export type Phase = (typeof PHASES)[number];
 
-const WORD = { cancel: 0, phase: 1, bytesIn: 2, bytesOut: 3, entries: 4, retries: 5, total: 6 } as const;
+const WORD = { cancel: 0, phase: 1, bytesIn: 2, bytesOut: 3, retries: 4 } as const;
 export type Counter = Exclude<keyof typeof WORD, 'cancel' | 'phase'>;
 
 export class ProgressWords {
   readonly #words: BigInt64Array;
 
-  constructor(readonly shared: SharedArrayBuffer = new SharedArrayBuffer(8 * 7)) {
+  constructor(readonly shared: SharedArrayBuffer = new SharedArrayBuffer(8 * 5)) {
     this.#words = new BigInt64Array(shared);
   }
 

@@ -7,7 +7,7 @@
  *   slots    8 × 256 KiB, which stay in the second-level cache
  *
  * Both sides are synchronous and block in Atomics.wait, which worker threads may; the producer's socket fills
- * meanwhile, and TCP is the back-pressure. Whoever fails says so, and the other side throws ERR_CANCELED.
+ * meanwhile, and TCP is the back-pressure. After `fail` both sides throw ERR_CANCELED.
  */
 
 import type { OutputTarget } from './compress/inflater.js';
@@ -17,7 +17,7 @@ const SLOTS = 8;
 const SLOT_BYTES = 256 * 1024;
 const WORD = { produced: 0, consumed: 1, state: 2, lengths: 3 } as const;
 const STATE = { open: 0, finished: 1, failed: 2 } as const;
-/** Bounds how late a cancel or the other side's end is seen. */
+/** Bounds how late a cancel is seen. */
 const WAIT_MS = 100;
 
 export interface SharedRing {
@@ -68,7 +68,7 @@ export class SlotRing implements OutputTarget {
     Atomics.notify(this.#control, WORD.produced);
   }
 
-  /** Either side: it is over, the other need not go on. */
+  /** Anybody: it is over, nobody need go on. */
   fail(): void {
     Atomics.store(this.#control, WORD.state, STATE.failed);
     Atomics.notify(this.#control, WORD.produced);

@@ -3,7 +3,7 @@ import type { Inflated } from '../../workers/layer.js';
 import type { HashBackend } from '../core/digest/hasher.js';
 import { isGantryError } from '../core/errors.js';
 import type { ProgressWords } from '../core/progress-words.js';
-import { newSharedRing } from '../core/slot-ring.js';
+import { newSharedRing, type SharedRing, SlotRing } from '../core/slot-ring.js';
 import type { Written } from '../layer/layer-writer.js';
 import type { LayerReceipt } from '../layer/receipt.js';
 import type { Pool } from './pool.js';
@@ -51,8 +51,8 @@ async function byTwo(
 ): Promise<(Inflated & Written) | 'restart'> {
   const ring = newSharedRing();
   const [inflated, written] = await Promise.allSettled([
-    pool.run('inflateLayer', { ...blob, ring }, signal),
-    pool.run('writeLayer', { ...tar, ring }, signal),
+    endingOther(ring, pool.run('inflateLayer', { ...blob, ring }, signal)),
+    endingOther(ring, pool.run('writeLayer', { ...tar, ring }, signal)),
   ]);
   if (inflated.status === 'fulfilled' && inflated.value === 'restart') return 'restart';
   if (inflated.status === 'fulfilled' && inflated.value !== 'restart' && written.status === 'fulfilled') {
@@ -61,4 +61,17 @@ async function byTwo(
   // Each ends the other with ERR_CANCELED: what came first is the error that is not that one.
   const errors = [inflated, written].flatMap((half) => (half.status === 'rejected' ? [half.reason] : []));
   throw errors.find((error) => !isGantryError(error, 'ERR_CANCELED')) ?? errors[0];
+}
+
+/** Without success of one half the other would wait for ever. Done here, because a thread that died tells nobody. */
+async function endingOther<Value>(ring: SharedRing, half: Promise<Value>): Promise<Value> {
+  const end = (): void => new SlotRing(ring, () => false).fail();
+  try {
+    const value = await half;
+    if (value === 'restart') end();
+    return value;
+  } catch (error) {
+    end();
+    throw error;
+  }
 }

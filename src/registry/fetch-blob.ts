@@ -49,6 +49,7 @@ export async function fetchBlob(o: FetchBlobOptions): Promise<FetchBlobResult> {
   const network = async (end: number) => (await streamBlob({ ...o, meter, sink, offset: at, end })).outcome;
   const feed = (): void => {
     for (let count = 0; at < file.end; at += count) {
+      o.words.phase = 'downloading';
       if (o.words.canceled) throw new GantryError('ERR_CANCELED', `blob ${shortID(o.digest)}: canceled`);
       count = file.read(o.buffer, at);
       if (count === 0) return;

@@ -73,7 +73,6 @@ describe('progress of a pull', () => {
         'bbbbbbbbbbbb: Pulling fs layer',
         'aaaaaaaaaaaa: Already exists',
         'bbbbbbbbbbbb: Retrying (attempt 1)',
-        'bbbbbbbbbbbb: Verifying Checksum',
         'bbbbbbbbbbbb: Pull complete',
         `Digest: ${sha('d')}`,
         'Status: Downloaded newer image for redis:latest',

@@ -12,7 +12,7 @@ import type { Progress, Write } from './progress.js';
 import { defaultTagLine, doneLines, PHASE_WORDS, pullingLine, retryLine } from './wording.js';
 
 /** Phases that get a line: the others follow each other within a moment. */
-const TOLD: readonly LayerPhase[] = ['verifying', 'committed', 'exists', 'failed'];
+const TOLD: readonly LayerPhase[] = ['committed', 'exists', 'failed'];
 
 export function plainProgress(write: Write): Progress {
   const phases = new Map<string, LayerPhase>();
