@@ -103,7 +103,8 @@ export class LayerFetcher {
 
   #job(layer: TargetLayer): Job {
     const known = this.#jobs.get(layer.chainID);
-    if (known !== undefined) {
+    // One that failed or was given up had its own source: another image may have a better one.
+    if (known !== undefined && known.users > 0 && known.phase !== 'failed') {
       known.users++;
       return known;
     }
@@ -238,7 +239,6 @@ export class LayerFetcher {
           this.#tell(job, 'verifying');
           break;
         case 'queued':
-        case 'done':
           break;
       }
     }

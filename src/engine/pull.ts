@@ -10,6 +10,7 @@ import { chooseHashBackend } from '../core/digest/calibrate.js';
 import { type Digest, hexOf, type ImageID, imageIDOf } from '../core/digest/digest.js';
 import type { HashBackend } from '../core/digest/hasher.js';
 import { GantryError, isGantryError } from '../core/errors.js';
+import type { Lock } from '../core/lock.js';
 import { sweepPartials } from '../registry/partial.js';
 import {
   familiarName,
@@ -63,12 +64,13 @@ export async function pull(
   options: PullOptions,
 ): Promise<PullResult[]> {
   const { onEvent, signal } = options;
-  const storeLock = await store.lock('shared', { signal });
   const gantry = join(store.root, 'gantry');
+  let storeLock: Lock | undefined;
   let pool: Pool | undefined;
   let fetcher: LayerFetcher | undefined;
   const resolver = await openResolver(options);
   try {
+    storeLock = await store.lock('shared', { signal });
     const hash = chooseHashBackend(options.hash, join(gantry, 'hash.json'));
     hash.catch(() => {}); // told where it is awaited
     const threads = options.threads ?? defaultThreads();
@@ -137,7 +139,7 @@ export async function pull(
     fetcher?.close();
     resolver.close();
     await pool?.close();
-    storeLock.release();
+    storeLock?.release();
   }
 }
 

@@ -1,0 +1,92 @@
+/** Several references in one command: what they share is fetched once, and each succeeds or fails by itself. */
+import { createHash } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { END_OF_ARCHIVE, tarEntry } from '../../bench/images/tar-header.js';
+import { MEDIA_TYPE } from '../../src/core/oci/media-types.js';
+import { openStore } from '../../src/engine/store.js';
+import { type FaultyRegistry, startFaultyRegistry } from '../helpers/faulty-registry.js';
+import { gantry } from '../helpers/gantry-process.js';
+import { noise } from '../helpers/random.js';
+import { inconsistencies, leftovers } from '../helpers/store-check.js';
+
+const sha256 = (bytes: Uint8Array): string => `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+const layer = (name: string, size: number): Buffer =>
+  Buffer.concat([tarEntry({ name, type: '0', mode: 0o644, data: noise(size, size) }), END_OF_ARCHIVE]);
+
+describe.skipIf(process.getuid?.() !== 0)('several references (needs root)', () => {
+  const work = mkdtempSync(join(tmpdir(), 'gantry-e2e-references-'));
+  const base = layer('base', 1_000_000);
+  const upper = layer('upper', 1000);
+  let registry: FaultyRegistry;
+  let count = 0;
+  let root: string;
+
+  beforeAll(async () => {
+    registry = await startFaultyRegistry();
+    image('base', base);
+    image('whole', base, upper);
+  });
+  afterAll(async () => {
+    await registry.close();
+    rmSync(work, { recursive: true, force: true });
+  });
+
+  /** Returns the manifest's digest. */
+  function image(repository: string, ...tars: Buffer[]): string {
+    const descriptor = (mediaType: string, content: Buffer) => ({
+      mediaType,
+      digest: registry.blob(content),
+      size: content.length,
+    });
+    const rootfs = { type: 'layers', diff_ids: tars.map(sha256) };
+    const config = Buffer.from(JSON.stringify({ architecture: 'amd64', os: 'linux', config: {}, rootfs }));
+    const manifest = {
+      schemaVersion: 2,
+      mediaType: MEDIA_TYPE.ociManifest,
+      config: descriptor(MEDIA_TYPE.ociConfig, config),
+      layers: tars.map((tar) => descriptor(MEDIA_TYPE.ociLayerGzip, gzipSync(tar))),
+    };
+    return registry.manifest(repository, 'latest', manifest, MEDIA_TYPE.ociManifest);
+  }
+  const blobOf = (tar: Buffer): string => sha256(gzipSync(tar));
+  const pull = (...names: string[]) => {
+    root = join(work, `root-${count++}`);
+    registry.requests.length = 0;
+    return gantry(root, 'pull', '-q', ...names.map((name) => `${registry.host}/${name}`));
+  };
+  const requestsFor = (digest: string): number =>
+    registry.requests.filter(({ path }) => path.endsWith(digest)).length;
+
+  it('fetches a common layer once', async () => {
+    expect(await pull('base', 'whole', 'base')).toMatchObject({ code: 0, err: '' });
+    expect(requestsFor(blobOf(base))).toBe(1);
+    expect(openStore(root).images.list()).toHaveLength(2);
+    expect(inconsistencies(root)).toEqual([]);
+    expect(leftovers(root)).toEqual([]);
+  });
+
+  it('brings in an image whose base another one had given up when it failed', async () => {
+    // `whole` fails at its upper layer and cancels its base, before the manifest of `base` is there.
+    let n = 0;
+    registry.fault = (_, path) => {
+      if (path.endsWith(blobOf(base)) && n++ === 0) return { bytesPerSecond: 100_000 };
+      if (path.endsWith(blobOf(upper))) return { status: 403 };
+      if (path.includes('/base/manifests/')) return { dripMs: 2 };
+      return undefined;
+    };
+    const { code, out, err } = await pull('whole', 'base');
+    registry.fault = () => undefined;
+    expect([code, out]).toEqual([1, `${registry.host}/base:latest\n`]);
+    expect(err).toMatch(/403|denied/);
+    expect(
+      openStore(root)
+        .tags.all()
+        .map(({ reference }) => reference),
+    ).toContain(`${registry.host}/base:latest`);
+    expect(inconsistencies(root)).toEqual([]);
+  });
+});
