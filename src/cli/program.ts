@@ -19,7 +19,7 @@ import { startCommand } from './commands/start.js';
 import { statsCommand } from './commands/stats.js';
 import { checkCommand } from './commands/system-check.js';
 import { dfCommand } from './commands/system-df.js';
-import { imagePruneCommand, pruneCommand } from './commands/system-prune.js';
+import { containerPruneCommand, imagePruneCommand, pruneCommand } from './commands/system-prune.js';
 import { tagCommand } from './commands/tag.js';
 import { versionCommand } from './commands/version.js';
 import { DEFAULT_ROOT, type Session } from './session.js';
@@ -64,6 +64,7 @@ export function program(session: Session): Command {
       containerInspectCommand(session),
       statsCommand(session),
       rmCommand(session).alias('remove'),
+      containerPruneCommand(session),
     ]),
     group('registry', 'Hand images around', [serveCommand(session)]),
     group('system', 'Manage gantry', [

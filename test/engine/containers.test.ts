@@ -13,6 +13,7 @@ import { createRequest } from '../../src/runtime/flags/request.js';
 import { runDirectory } from '../../src/runtime/host-facts.js';
 import { identify } from '../../src/runtime/process-identity.js';
 import type { RunFlags } from '../../src/runtime/run-flags.js';
+import { runCli } from '../helpers/cli-run.js';
 import { temporaryDirectory } from '../helpers/layer-fixture.js';
 import { whyNoContainers } from '../runtime/busybox.js';
 import { busyboxImage } from './busybox-image.js';
@@ -179,5 +180,17 @@ describe.skipIf(why !== undefined)(`containers of a store${why ? ` (skipped: ${w
       Mounts: [{ Type: 'volume', Name: 'data', Destination: '/data', RW: false }],
       Config: { Image: 'busybox', Cmd: ['true'], Labels: { a: 'b' }, Hostname: id.slice(0, 12) },
     });
+  });
+
+  it('container prune takes stopped containers and no image', async () => {
+    const { id } = await create();
+    const pruned = await runCli(store.root, 'container', 'prune', '-f');
+    expect(pruned).toMatchObject({ code: 0, err: '' });
+    expect(pruned.out).toMatch(
+      new RegExp(`^Deleted Containers:\\n${id}\\n\\nTotal reclaimed space: \\d\\S*B\\n$`),
+    );
+    expect(await listContainers(store)).toEqual([]);
+    expect(store.images.list()).toHaveLength(1);
+    expect((await runCli(store.root, 'container', 'prune', '-f')).out).toBe('Total reclaimed space: 0B\n');
   });
 });
