@@ -3,7 +3,7 @@
  * returns; the caller looks at errno, because for most of them one errno is part of the normal course.
  * Buffers with contents are passed as addresses (numbers below 2^53) to save a view per call.
  */
-import { bind, check, E, errno, errnoName } from './libc.js';
+import { bind, check, E, errno } from './libc.js';
 
 type Name = Uint8Array;
 
@@ -22,9 +22,6 @@ export const at = {
     'int linkat(int, const void*, int, const void*, int)',
   ),
   unlink: bind<(dir: number, name: Name, flags: number) => number>('int unlinkat(int, const void*, int)'),
-  rename: bind<(fromDir: number, from: Name, dir: number, name: Name) => number>(
-    'int renameat(int, const void*, int, const void*)',
-  ),
   chown: bind<(dir: number, name: Name, uid: number, gid: number, flags: number) => number>(
     'int fchownat(int, const void*, uint32_t, uint32_t, int)',
   ),
@@ -103,6 +100,3 @@ export function privateUmask(): void {
   check(unshare(CLONE_FS), 'unshare(CLONE_FS)', 'this thread');
   umask(0);
 }
-
-/** name of the last errno, for messages */
-export const lastErrno = (): string => errnoName(errno());

@@ -1,17 +1,6 @@
-/** mount(2) and umount2(2), with the flags gantry uses (include/uapi/linux/mount.h). */
+/** mount(2) and umount2(2), with the flag that gantry uses (sys/mount.h). */
 import { bind, check } from './libc.js';
 
-export const MS = {
-  RDONLY: 0x1,
-  NOSUID: 0x2,
-  NODEV: 0x4,
-  NOEXEC: 0x8,
-  REMOUNT: 0x20,
-  BIND: 0x1000,
-  REC: 0x4000,
-  PRIVATE: 0x40000,
-  SLAVE: 0x80000,
-} as const;
 export const MNT_DETACH = 2;
 
 const libc = {

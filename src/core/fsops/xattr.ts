@@ -15,7 +15,6 @@ const libc = {
   list: bind<(p: Uint8Array, v: Pointer, size: number) => number>(
     'long llistxattr(const void*, void*, size_t)',
   ),
-  remove: bind<(p: Uint8Array, n: Uint8Array) => number>('int lremovexattr(const void*, const void*)'),
 };
 
 type Path = string | Uint8Array;
@@ -57,8 +56,4 @@ export function listXattrs(path: Path): string[] {
     if (got >= 0) return names.toString('latin1', 0, got).split('\0').filter(Boolean);
     if (errno() !== E.ERANGE) check(-1, 'llistxattr', show(path));
   }
-}
-
-export function removeXattr(path: Path, name: string): void {
-  check(libc.remove(cstring(path), nameBytes(name)), 'lremovexattr', show(path, name));
 }
