@@ -260,8 +260,9 @@ export class LayerFetcher {
     }
     job.phase = phase;
     if (now - job.rate.at >= 5 * PROGRESS_MS) {
-      const perSecond = ((bytesIn - job.rate.bytes) * 1000) / (now - job.rate.at);
-      job.rate = { at: now, bytes: bytesIn, perSecond };
+      // Fewer bytes than before: it was begun again.
+      const fresh = Math.max(0, bytesIn - job.rate.bytes);
+      job.rate = { at: now, bytes: bytesIn, perSecond: (fresh * 1000) / (now - job.rate.at) };
     }
     this.#options.onEvent({
       event: 'layer',

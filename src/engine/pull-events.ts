@@ -8,9 +8,9 @@
  *   {"event":"retry","digest":"sha256:…","attempt":1}
  *   {"event":"done","reference":…,"imageID":"sha256:…","digest":"sha256:…","status":"downloaded","bytes":64123,"ms":900,…}
  *
- * For one layer the phases only move forward: waiting → downloading → verifying → extracting (what is left of
- * it) → committed, or at once
- * `exists`, or `failed` from anywhere. Every reference ends with exactly one `done` or `error`.
+ * A layer's phases only move forward, unless it must be begun again: waiting → downloading → verifying → extracting
+ * (what is left of it) → committed; or at once `exists`; or `failed` from anywhere. Every reference ends with exactly
+ * one `done` or `error`.
  */
 import type { ChainID, DiffID, Digest, ImageID } from '../core/digest/digest.js';
 

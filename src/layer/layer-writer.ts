@@ -46,11 +46,12 @@ export class LayerWriter implements TarHandler {
     this.#staging = staging;
     this.#diff = join(staging, 'diff');
     this.#crc = crc;
+    // First: on a full disk it fails, and the extractor would leave its descriptor open.
+    this.#tarSplit = new TarSplitWriter(join(staging, TAR_SPLIT));
     this.#replaced = new ReplacedFiles(join(staging, 'replaced'));
     this.#extractor = new Extractor(this.#diff, (path, kind, place) =>
       this.#replaced.add(path, kind === 'leaf' ? place : undefined),
     );
-    this.#tarSplit = new TarSplitWriter(join(staging, TAR_SPLIT));
   }
 
   get entries(): number {
