@@ -1,5 +1,13 @@
 /** One image of a pull, resolved: its layers bottom first, each with the place it takes in the chain. */
-import { type ChainID, chainIDsOf, type DiffID, type Digest, shortID } from '../core/digest/digest.js';
+import {
+  algorithmOf,
+  type ChainID,
+  chainIDsOf,
+  type DiffID,
+  type Digest,
+  shortID,
+} from '../core/digest/digest.js';
+import { GantryError } from '../core/errors.js';
 import { layerCompression } from '../core/oci/media-types.js';
 import type { ResolvedImage } from '../registry/client.js';
 import type { BlobSource } from '../registry/endpoint.js';
@@ -29,9 +37,20 @@ export interface PullTarget {
 
 export const labelOf = (reference: Reference): string => canonicalString(withDefaultTag(reference));
 
-/** Joins manifest and config: the n-th layer's blob is the n-th diffID (the client checked that they pair). */
+/**
+ * Joins manifest and config: the n-th layer's blob is the n-th diffID (the client checked that they pair).
+ * ERR_UNSUPPORTED for a diffID of another algorithm than sha256: Docker's layerdb lists layers of that one only, so its
+ * files would be nobody's to the next prune.
+ */
 export function targetOf(reference: Reference, image: ResolvedImage): PullTarget {
   const diffIDs = image.imageConfig.rootfs.diff_ids ?? [];
+  const odd = diffIDs.find((diffID) => algorithmOf(diffID) !== 'sha256');
+  if (odd !== undefined) {
+    throw new GantryError(
+      'ERR_UNSUPPORTED',
+      `${labelOf(reference)}: expected diffIDs by sha256, found ${odd}`,
+    );
+  }
   const chain = chainIDsOf(diffIDs);
   const { os, architecture, variant } = image.imageConfig;
   return {
