@@ -12,9 +12,11 @@ const session: Session = {
   debug: false,
   exitCode: 0,
 };
-// The reader went away (`gantry images | head -1`): nothing is left to say, and that is no failure.
+/** 128 + SIGPIPE, which ends other programs here. */
+const READER_GONE = 141;
+// The reader went away. `gantry images | head -1` was done by then, and that is no failure; `gantry pull | head -1` was not.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  process.exit(error.code === 'EPIPE' ? session.exitCode : 1);
+  process.exit(error.code === 'EPIPE' ? (process.exitCode ?? READER_GONE) : 1);
 });
 for (const name of ['SIGINT', 'SIGTERM'] as const) {
   process.on(name, () => {

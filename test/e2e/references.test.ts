@@ -1,5 +1,7 @@
 /** Several references in one command: what they share is fetched once, and each succeeds or fails by itself. */
+import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -88,5 +90,14 @@ describe.skipIf(process.getuid?.() !== 0)('several references (needs root)', () 
         .map(({ reference }) => reference),
     ).toContain(`${registry.host}/base:latest`);
     expect(inconsistencies(root)).toEqual([]);
+  });
+
+  it('is no success when the reader of its output goes away before the image is there', async () => {
+    registry.fault = (_, path) => (path.endsWith(blobOf(base)) ? { silent: true } : undefined);
+    const command = `"${process.execPath}" dist/src/cli/gantry.js --root ${join(work, 'pipe')} pull ${registry.host}/base | true; exit $PIPESTATUS`;
+    const piped = spawn('bash', ['-c', command]);
+    const [code] = await once(piped, 'exit');
+    registry.fault = () => undefined;
+    expect(code).toBe(141);
   });
 });
