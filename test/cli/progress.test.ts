@@ -1,7 +1,8 @@
+import { PassThrough } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { plainProgress } from '../../src/cli/progress/plain.js';
 import { jsonProgress, quietProgress } from '../../src/cli/progress/terse.js';
-import { barLine } from '../../src/cli/progress/tty.js';
+import { barLine, ttyProgress } from '../../src/cli/progress/tty.js';
 import { renderPlan } from '../../src/cli/render/plan.js';
 import { parseChainID, parseDiffID, parseDigest, parseImageID } from '../../src/core/digest/digest.js';
 import type { LayerEvent, PullEvent } from '../../src/engine/pull-events.js';
@@ -96,6 +97,16 @@ describe('progress of a pull', () => {
   });
   it('quiet is the reference alone', () => {
     expect(shown((write) => quietProgress(write, () => {}))).toBe(`${reference}\n`);
+  });
+  it('leaves no bar behind when one blob is two layers', () => {
+    const stream = Object.assign(new PassThrough(), { isTTY: true, columns: 80, rows: 24 });
+    const listeners = process.listenerCount('exit');
+    const progress = ttyProgress(stream as unknown as NodeJS.WriteStream);
+    for (const phase of ['downloading', 'committed', 'downloading', 'committed'] as const)
+      progress.event(layer('b', phase));
+    // The cursor is given back at exit while there are bars.
+    expect(process.listenerCount('exit')).toBe(listeners);
+    progress.stop();
   });
   it('a bar shows phase, bytes and rate', () => {
     expect(barLine(layer('a', 'downloading', 30_700_000))).toBe(

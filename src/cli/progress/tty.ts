@@ -53,9 +53,9 @@ export function ttyProgress(stream: NodeJS.WriteStream): Progress {
     const over = event.phase === 'committed' || event.phase === 'exists' || event.phase === 'failed';
     const bar = bars.get(event.id);
     if (over) {
-      if (ended.has(event.id)) return;
+      // One blob may be several layers of an image: told once, but each had its bar.
+      if (!ended.has(event.id)) line(`${event.id}: ${PHASE_WORDS[event.phase]}\n`);
       ended.add(event.id);
-      line(`${event.id}: ${PHASE_WORDS[event.phase]}\n`);
       if (bar !== undefined) multi?.remove(bar);
       bars.delete(event.id);
       if (bars.size === 0) close();
