@@ -3,6 +3,8 @@
 import { INTERRUPTED, main } from './main.js';
 import { DEFAULT_ROOT, type Session } from './session.js';
 
+// As dockerd: with a shell's 077 a container's own users could not read what is made for them.
+process.umask(0o022);
 const abort = new AbortController();
 const session: Session = {
   out: (text) => process.stdout.write(text),

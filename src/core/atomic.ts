@@ -3,11 +3,11 @@
  *
  *   write <dir>/.tmp-<name>-<random> → fsync (if asked) → rename over <dir>/<name> → fsync <dir> (if asked)
  *
- * Everything that writes the store goes through here. `sync: true` is for what a power cut must not lose or
+ * Every file of the store that is replaced goes through here. `sync: true` is for what a power cut must not lose or
  * empty (repositories.json, container state); layer metadata relies on the boot-id rule of DESIGN §3 instead.
  */
 import { randomBytes } from 'node:crypto';
-import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, unlinkSync, writeSync } from 'node:fs';
+import { closeSync, fchmodSync, fsyncSync, openSync, renameSync, unlinkSync, writeSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 
 export interface AtomicOptions {
@@ -26,6 +26,7 @@ export function writeFileAtomic(path: string, data: string | Uint8Array, options
     try {
       const bytes = typeof data === 'string' ? Buffer.from(data) : data;
       for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at, bytes.length - at);
+      if (options.mode !== undefined) fchmodSync(fd, options.mode); // the umask does not count
       if (options.sync) fsyncSync(fd);
     } finally {
       closeSync(fd);
@@ -52,9 +53,4 @@ export function syncDirectory(dir: string): void {
   } finally {
     closeSync(fd);
   }
-}
-
-/** mkdir -p with an exact mode on the last component when it is made here. */
-export function ensureDirectory(path: string, mode: number): void {
-  mkdirSync(path, { recursive: true, mode });
 }

@@ -2,7 +2,7 @@
  * /etc/hostname, /etc/hosts and /etc/resolv.conf of a container: files in `containers/<id>/`, bind mounted. With the
  * host's network a container has the host's hosts and resolv.conf; with none it has loopback names alone.
  */
-import { chmodSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeFileAtomic } from '../core/atomic.js';
 
@@ -52,8 +52,5 @@ export function networkTexts(options: NetworkFiles): Readonly<Record<(typeof FIL
 /** Writes them, readable by every user of the container. */
 export function writeNetworkFiles(directory: string, options: NetworkFiles): void {
   const texts = networkTexts(options);
-  for (const name of FILES) {
-    writeFileAtomic(join(directory, name), texts[name], { mode: 0o644 });
-    chmodSync(join(directory, name), 0o644); // the umask does not count
-  }
+  for (const name of FILES) writeFileAtomic(join(directory, name), texts[name], { mode: 0o644 });
 }

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
@@ -99,5 +99,16 @@ describe.skipIf(process.getuid?.() !== 0)('several references (needs root)', () 
     const [code] = await once(piped, 'exit');
     registry.fault = () => undefined;
     expect(code).toBe(141);
+  });
+
+  it("makes the store's files as Docker does, whatever the shell's umask", async () => {
+    const store = join(work, 'umask');
+    const command = `umask 077; "${process.execPath}" dist/src/cli/gantry.js --root ${store} pull -q ${registry.host}/base`;
+    const child = spawn('sh', ['-c', command]);
+    const [code] = await once(child, 'exit');
+    expect(code).toBe(0);
+    const { layers } = openStore(store);
+    const record = join(layers.db.tarSplit(layers.list()[0]!.chainID), '..');
+    expect(statSync(join(record, 'cache-id')).mode & 0o777).toBe(0o644);
   });
 });
