@@ -1,11 +1,11 @@
 /**
- * What a registry calls a layer: blob digest to diffID, and back. A pull skips a blob whose diffID is known; a push
+ * What a registry calls a layer: blob digest to diffID, and back. A pull records it, so that a push, dockerd's too,
  * finds where a layer came from. Docker's files:
  *
  *   distribution/diffid-by-digest/sha256/<blob hex>      sha256:<diffID>
  *   distribution/v2metadata-by-diffid/sha256/<diff hex>  [{"Digest":"sha256:…","SourceRepository":"docker.io/library/redis","HMAC":""}]
  *
- * These are hints that a pull checks by digest again, so a damaged file reads as absent and is replaced.
+ * These are hints, so a damaged file reads as absent and is replaced.
  */
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
