@@ -104,6 +104,14 @@ describe('fetchBlob', () => {
     expect(names()).toEqual([]);
   });
 
+  it('tells that it is under way while kept bytes are read, so that it is shown and asked to stop, not killed', async () => {
+    await interrupted(1_000_000, { keepAfterMs: -1 });
+    const phases = new Set<string>();
+    const t = fetching({ sink: () => void phases.add(t.words.phase) });
+    await t.result;
+    expect([...phases]).toEqual(['downloading']);
+  });
+
   it('keeps bytes only from when the network became slow, at their own offset', async () => {
     server.fault = (n) =>
       n === 0 ? { stallAfter: 1_000_000 } : n === 1 ? { stallAfter: 500_000 } : undefined;
