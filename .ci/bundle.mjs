@@ -1,8 +1,11 @@
 // Bundles the program and its threads into one CommonJS file each: loading 40 modules took 60 of the 150 ms that a pull
 // needed before its first request, and in CommonJS a dynamic import() inside the file stays lazy, down to Node's own
 // modules. Packages that carry binaries or spawn files of their own stay outside. The benches become ES modules.
-import { chmodSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { build } from 'esbuild';
+
+// Built aside and renamed, so that a program that starts meanwhile finds the old one or the new one.
+const FRESH = '.dist-new';
 
 const entries = (dir) =>
   readdirSync(dir)
@@ -10,7 +13,7 @@ const entries = (dir) =>
     .map((name) => `${dir}/${name}`);
 
 const common = {
-  outdir: 'dist',
+  outdir: FRESH,
   outbase: '.',
   bundle: true,
   platform: 'node',
@@ -19,13 +22,13 @@ const common = {
   mainFields: ['module', 'main'],
   sourcemap: true,
   // hash-wasm is 230 kB of base64 that most runs never look at.
-  external: ['koffi', 'piscina', 'lz4-napi', 'hash-wasm'],
+  external: ['koffi', 'piscina', 'hash-wasm'],
   logLevel: 'warning',
 };
 
-rmSync('dist', { recursive: true, force: true });
-mkdirSync('dist');
-writeFileSync('dist/package.json', '{"type":"commonjs"}\n');
+rmSync(FRESH, { recursive: true, force: true });
+mkdirSync(FRESH);
+writeFileSync(`${FRESH}/package.json`, '{"type":"commonjs"}\n');
 await build({
   ...common,
   entryPoints: ['src/cli/gantry.ts', ...entries('workers')],
@@ -50,4 +53,6 @@ await build({
     js: "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);",
   },
 });
-chmodSync('dist/src/cli/gantry.js', 0o755);
+chmodSync(`${FRESH}/src/cli/gantry.js`, 0o755);
+rmSync('dist', { recursive: true, force: true });
+renameSync(FRESH, 'dist');

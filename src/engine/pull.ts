@@ -23,7 +23,7 @@ import { assertUsable, settleDurability } from './durability.js';
 import { LayerFetcher } from './layer-fetcher.js';
 import { Pool } from './pool.js';
 import type { PullEvent } from './pull-events.js';
-import { checkSpace, freeSpace, planTarget } from './pull-plan.js';
+import { checkSpace, freeSpace, type PullPlan, planTarget } from './pull-plan.js';
 import { openResolver } from './pull-resolve.js';
 import { labelOf, type PullTarget, resolvedLayers } from './pull-target.js';
 import type { Store } from './store.js';
@@ -83,6 +83,7 @@ export async function pull(
     await settleDurability(store);
     await store.layers.sweep();
     const counted = new Set<string>();
+    const plans: PullPlan[] = [];
     const one = async (reference: Reference): Promise<PullResult> => {
       const clock = new Clock();
       const label = labelOf(reference);
@@ -100,7 +101,8 @@ export async function pull(
           layers,
           bytesToFetch: plan.bytesToFetch,
         });
-        const warning = checkSpace(store.root, [plan]);
+        plans.push(plan);
+        const warning = checkSpace(store.root, plans);
         if (warning !== undefined) onEvent({ event: 'warning', message: warning });
         if (plan.fetch.length > 0 && fetcher === undefined) {
           mkdirSync(join(gantry, 'partial'), { recursive: true, mode: 0o700 });

@@ -24,7 +24,7 @@ describe('the gantry process', () => {
       format: 'esm',
       platform: 'node',
       packages: 'bundle',
-      external: ['koffi', 'piscina', 'lz4-napi'],
+      external: ['koffi', 'piscina', 'hash-wasm'],
       banner: {
         js: "import{createRequire as r}from'node:module';const require=r(import.meta.url);",
       },

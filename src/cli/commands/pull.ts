@@ -1,5 +1,6 @@
 /** `gantry pull [OPTIONS] NAME[:TAG|@DIGEST]...`: several references share their layers and one scheduler. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { GantryError } from '../../core/errors.js';
 import type { Reference } from '../../registry/reference.js';
 import { command } from '../command.js';
 import { openSessionStore, type Session } from '../session.js';
@@ -40,6 +41,11 @@ async function pullAll(session: Session, names: readonly string[], flags: PullFl
   if (flags.dryRun) {
     await showPlan(session, references, flags);
     return;
+  }
+  if (flags.json) {
+    throw new GantryError('ERR_INVALID_ARGUMENT', '--json goes with --dry-run', {
+      hint: 'for a pull: --progress json',
+    });
   }
   const { pull } = await import('../../engine/pull.js');
   const { createProgress } = await import('../progress/create.js');
