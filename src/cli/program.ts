@@ -21,6 +21,7 @@ import { dfCommand } from './commands/system-df.js';
 import { imagePruneCommand, pruneCommand } from './commands/system-prune.js';
 import { tagCommand } from './commands/tag.js';
 import { versionCommand } from './commands/version.js';
+import { volumeCommand } from './commands/volume.js';
 import { DEFAULT_ROOT, type Session } from './session.js';
 
 export function program(session: Session): Command {
@@ -62,6 +63,7 @@ export function program(session: Session): Command {
       containerInspectCommand(session),
       rmCommand(session).alias('remove'),
     ]),
+    volumeCommand(session),
     group('registry', 'Hand images around', [serveCommand(session)]),
     group('system', 'Manage gantry', [
       dfCommand(session),

@@ -6,6 +6,7 @@ import { cpus } from 'node:os';
 import { chainIDsOf, type ImageID } from '../core/digest/digest.js';
 import { GantryError } from '../core/errors.js';
 import { type ContainerID, newContainerID } from '../core/ids.js';
+import type { Lock } from '../core/lock.js';
 import type { ImageConfig } from '../core/oci/image-config.js';
 import { type ContainerRecord, type MountPoint, plainName } from '../runtime/container-record.js';
 import { CREATED } from '../runtime/container-state.js';
@@ -18,6 +19,7 @@ import { checkContainerName, generateName } from '../runtime/names.js';
 import { writeNetworkFiles } from '../runtime/network-files.js';
 import { ensureVolume, fillVolume, newVolumeName, removeVolume } from '../runtime/volumes.js';
 import type { Store } from './store.js';
+import { lockVolumes } from './volumes.js';
 
 export interface ContainerImage {
   readonly id: ImageID;
@@ -47,6 +49,7 @@ export async function createContainer(
   const undo: (() => unknown)[] = [];
   const use = await store.lock('shared'); // nobody removes the image meanwhile
   const held = await store.lockNamed('containers', id);
+  let volumesHeld: Lock | undefined;
   try {
     undo.push(() => records.remove(id));
     records.makeDirectory(id);
@@ -59,6 +62,8 @@ export async function createContainer(
 
     const points: Record<string, MountPoint> = {};
     const volumes = wanted.filter((mount) => mount.Type === 'volume');
+    // Until the record names them, nothing else keeps `volume rm` away.
+    if (volumes.length > 0) volumesHeld = await lockVolumes(store, 'shared');
     const rootfs = volumes.some((mount) => mount.copyImage) ? await store.driver.mount(layers.mountID) : '';
     if (rootfs !== '') undo.push(() => store.driver.unmount(layers.mountID));
     for (const mount of wanted) {
@@ -103,6 +108,7 @@ export async function createContainer(
     for (const step of undo.reverse()) await step();
     throw error;
   } finally {
+    volumesHeld?.release();
     held.release();
     use.release();
   }
