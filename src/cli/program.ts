@@ -5,10 +5,15 @@
 import { type Command, Option } from 'commander';
 import { VERSION } from '../core/version.js';
 import { command, group, named, withBooleanForms } from './command.js';
+import { cleanupCommand } from './commands/cleanup.js';
+import { createCommand } from './commands/create.js';
 import { historyCommand } from './commands/history.js';
 import { imagesCommand } from './commands/images.js';
 import { infoCommand } from './commands/info.js';
 import { containerInspectCommand, imageInspectCommand, inspectCommand } from './commands/inspect.js';
+import { logsCommand } from './commands/logs.js';
+import { networkCommand } from './commands/network.js';
+import { pauseCommand, renameCommand, unpauseCommand, waitCommand } from './commands/pause.js';
 import { psCommand } from './commands/ps.js';
 import { pullCommand } from './commands/pull.js';
 import { serveCommand } from './commands/registry-serve.js';
@@ -16,13 +21,30 @@ import { rmCommand } from './commands/rm.js';
 import { rmiCommand } from './commands/rmi.js';
 import { runCommand } from './commands/run.js';
 import { startCommand } from './commands/start.js';
+import { killCommand, restartCommand, stopCommand } from './commands/stop.js';
 import { checkCommand } from './commands/system-check.js';
 import { dfCommand } from './commands/system-df.js';
 import { imagePruneCommand, pruneCommand } from './commands/system-prune.js';
 import { tagCommand } from './commands/tag.js';
+import { updateCommand } from './commands/update.js';
 import { versionCommand } from './commands/version.js';
 import { volumeCommand } from './commands/volume.js';
 import { DEFAULT_ROOT, type Session } from './session.js';
+
+/** The commands that are found both at the top and under `container`. */
+const lifeCycle = (session: Session): Command[] => [
+  createCommand(session),
+  startCommand(session),
+  stopCommand(session),
+  restartCommand(session),
+  killCommand(session),
+  pauseCommand(session),
+  unpauseCommand(session),
+  waitCommand(session),
+  renameCommand(session),
+  updateCommand(session),
+  logsCommand(session),
+];
 
 export function program(session: Session): Command {
   const made = command('gantry', 'Container image and runtime engine', '[OPTIONS] COMMAND')
@@ -42,8 +64,8 @@ export function program(session: Session): Command {
     tagCommand(session),
     rmiCommand(session),
     runCommand(session),
-    startCommand(session),
     psCommand(session),
+    ...lifeCycle(session),
     rmCommand(session),
     infoCommand(session),
     versionCommand(session),
@@ -58,12 +80,13 @@ export function program(session: Session): Command {
     ]),
     group('container', 'Manage containers', [
       runCommand(session),
-      startCommand(session),
+      ...lifeCycle(session),
       named(psCommand(session), 'ls').alias('list').alias('ps'),
       containerInspectCommand(session),
       rmCommand(session).alias('remove'),
-    ]),
+    ]).addCommand(cleanupCommand(session), { hidden: true }),
     volumeCommand(session),
+    networkCommand(session),
     group('registry', 'Hand images around', [serveCommand(session)]),
     group('system', 'Manage gantry', [
       dfCommand(session),

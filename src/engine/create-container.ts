@@ -14,10 +14,13 @@ import { ContainerStore } from '../runtime/container-store.js';
 import type { CreateRequest } from '../runtime/create-request.js';
 import { checkLimits } from '../runtime/flags/resources.js';
 import { processArgs, withImageDefaults } from '../runtime/image-defaults.js';
+import { logLimits } from '../runtime/log-config.js';
+import { jsonLogPath } from '../runtime/log-paths.js';
 import { mountPoint, prepareBind, wantedMounts } from '../runtime/mount-points.js';
 import { checkContainerName, generateName } from '../runtime/names.js';
 import { writeNetworkFiles } from '../runtime/network-files.js';
 import { ensureVolume, fillVolume, newVolumeName, removeVolume } from '../runtime/volumes.js';
+import { checkNetwork } from './networks.js';
 import type { Store } from './store.js';
 import { lockVolumes } from './volumes.js';
 
@@ -41,6 +44,7 @@ export async function createContainer(
   const settings = withImageDefaults(request.config, image.config.config ?? {});
   const [path, ...args] = processArgs(settings);
   checkLimits(hostConfig, cpus().length);
+  checkNetwork(store, hostConfig);
   const wanted = wantedMounts(settings, hostConfig, newVolumeName);
   if (request.name !== undefined) checkContainerName(request.name);
 
@@ -98,7 +102,7 @@ export async function createContainer(
       OS: image.config.os || 'linux',
       RestartCount: 0,
       MountPoints: points,
-      LogPath: '',
+      LogPath: logLimits(hostConfig.LogConfig) === undefined ? '' : jsonLogPath(records.path(id)),
       HostnamePath: records.path(id, 'hostname'),
       HostsPath: records.path(id, 'hosts'),
       ResolvConfPath: records.path(id, 'resolv.conf'),
@@ -115,7 +119,7 @@ export async function createContainer(
 }
 
 /** Writes the record under a name that no other has. One at a time does so, so a name is never given twice. */
-async function enter(
+export async function enter(
   store: Store,
   records: ContainerStore,
   record: ContainerRecord,

@@ -9,26 +9,20 @@
 import type { Readable, Writable } from 'node:stream';
 import { GantryError } from '../core/errors.js';
 import type { ContainerID } from '../core/ids.js';
-import { readBeneath } from '../runtime/beneath.js';
-import { bundle } from '../runtime/bundle.js';
-import { bundleDirectory, writeBundle } from '../runtime/bundle-directory.js';
 import { oomKills } from '../runtime/cgroup-layout.js';
 import type { ContainerRecord } from '../runtime/container-record.js';
 import { transition } from '../runtime/container-state.js';
 import { ContainerStore } from '../runtime/container-store.js';
 import type { CreateRequest } from '../runtime/create-request.js';
-import { findInit, hostFacts, runDirectory } from '../runtime/host-facts.js';
+import { hostFacts } from '../runtime/host-facts.js';
 import { type Launched, launch } from '../runtime/launch.js';
-import { bindMount, tmpfsMounts } from '../runtime/mount-points.js';
-import { writeNetworkFiles } from '../runtime/network-files.js';
-import { chooseRuntime, type OciRuntime } from '../runtime/oci-runtime.js';
 import { identify } from '../runtime/process-identity.js';
 import { rawTerminal } from '../runtime/raw-terminal.js';
 import { startExitCode } from '../runtime/runtime-error.js';
-import { resolveUser } from '../runtime/user.js';
 import { conclude, findContainer, releaseFiles, releaseResources } from './containers.js';
 import { type ContainerImage, type CreatedContainer, createContainer } from './create-container.js';
 import { forwardSignals } from './forward-signals.js';
+import { prepareContainer } from './prepare-container.js';
 import type { Store } from './store.js';
 
 export interface ForegroundOptions {
@@ -114,18 +108,21 @@ async function begin(
   record: ContainerRecord,
   options: ForegroundOptions,
 ): Promise<{ launched: Launched; streams: Promise<unknown>; detach: () => void }> {
-  const forced = records.hostConfig(record.ID).Runtime ?? options.runtime;
   const self = identify(process.pid)!;
   transition(record.State, { to: 'start', at: '', process: self, supervisor: self }); // refused before anything is done
-  const host = hostFacts();
-  const runtime = chooseRuntime({
-    ...(forced === undefined ? {} : { forced }),
-    ...(options.searchPath === undefined ? {} : { path: options.searchPath }),
-    cgroups: host.cgroups,
-    stateDirectory: runDirectory(store.root),
-  });
   try {
-    const launched = await prepare(store, records, record, runtime, options);
+    const size = options.terminalSize?.();
+    const prepared = await prepareContainer(store, records, record, {
+      ...options,
+      ...(size === undefined ? {} : { consoleSize: size }),
+    });
+    const launched = await launch({
+      ...prepared,
+      id: record.ID,
+      terminal: record.Config.Tty ?? false,
+      openStdin: record.Config.OpenStdin ?? false,
+      command: record.Path,
+    });
     const attached = attach(launched, record, options);
     await launched.start().catch((error: unknown) => {
       attached.detach();
@@ -145,65 +142,6 @@ async function begin(
     await conclude(store, records, record, { to: 'failed', exitCode: startExitCode(error), error: message });
     throw error;
   }
-}
-
-/** Mounts, writes the bundle, and has the runtime create the container. */
-async function prepare(
-  store: Store,
-  records: ContainerStore,
-  record: ContainerRecord,
-  runtime: OciRuntime,
-  options: ForegroundOptions,
-): Promise<Launched> {
-  const { ID: id, Config: settings } = record;
-  const hostConfig = records.hostConfig(id);
-  const layers = store.layers.db.mounts.get(id);
-  if (layers === undefined) {
-    throw new GantryError('ERR_STORE_CORRUPT', `container ${id} has no write layer`, {
-      hint: `gantry rm ${id}`,
-    });
-  }
-  const rootfs = await store.driver.mount(layers.mountID, { volatile: hostConfig.AutoRemove });
-  const accounts = { passwd: readBeneath(rootfs, '/etc/passwd'), group: readBeneath(rootfs, '/etc/group') };
-  writeNetworkFiles(records.path(id), {
-    hostname: settings.Hostname ?? '',
-    network: hostConfig.NetworkMode,
-    extraHosts: hostConfig.ExtraHosts ?? [],
-  });
-  const size = options.terminalSize?.();
-  const { default: defaultSeccomp } = await import('../runtime/seccomp-default.json', {
-    with: { type: 'json' },
-  });
-  const { spec, warnings } = bundle({
-    id,
-    rootfs,
-    settings,
-    hostConfig,
-    user: resolveUser(settings.User ?? '', accounts, hostConfig.GroupAdd),
-    mounts: [...Object.values(record.MountPoints).map(bindMount), ...tmpfsMounts(hostConfig)],
-    networkFiles: {
-      hostname: record.HostnamePath,
-      hosts: record.HostsPath,
-      'resolv.conf': record.ResolvConfPath,
-    },
-    defaultSeccomp,
-    ...(hostConfig.Init ? { init: findInit(options.searchPath) } : {}),
-    ...(size === undefined ? {} : { consoleSize: size }),
-    host: hostFacts(),
-  });
-  for (const warning of warnings) options.onWarning?.(warning);
-  const directory = bundleDirectory(store.root, id);
-  writeBundle(directory, spec, runtime);
-  return launch({
-    runtime,
-    id,
-    bundle: directory,
-    rootfs,
-    terminal: settings.Tty ?? false,
-    openStdin: settings.OpenStdin ?? false,
-    command: record.Path,
-    cwd: spec.process.cwd,
-  });
 }
 
 /** Joins the container's streams, terminal and signals with the caller's. `streams` settles when all output is passed. */
