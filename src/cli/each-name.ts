@@ -2,16 +2,17 @@
 import { renderError } from './render/error.js';
 import type { Session } from './session.js';
 
-/** Prints what `act` gives, a line each; the exit status is 1 when one failed. */
-export async function eachName(
+/** Prints a line for each that worked: the name, or what `line` makes of it. The exit status is 1 when one failed. */
+export async function eachName<T>(
   session: Session,
   names: readonly string[],
-  act: (name: string) => Promise<string | undefined>,
+  act: (name: string) => Promise<T>,
+  line: (name: string, result: T) => string | undefined = (name) => name,
 ): Promise<void> {
   for (const name of names) {
     try {
-      const line = await act(name);
-      if (line !== undefined) session.out(`${line}\n`);
+      const text = line(name, await act(name));
+      if (text !== undefined) session.out(`${text}\n`);
     } catch (error) {
       session.err(renderError(error, session.debug));
       session.exitCode = 1;

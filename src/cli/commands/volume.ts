@@ -86,10 +86,8 @@ const removeCommand = (session: Session): Command =>
     .action(async (names: string[], flags: { force?: boolean }) => {
       const { removeUnusedVolume } = await engine();
       const store = await openSessionStore(session);
-      await eachName(session, names, async (name) => {
-        await removeUnusedVolume(store, name, { force: flags.force === true });
-        return name;
-      });
+      const force = flags.force === true;
+      await eachName(session, names, (name) => removeUnusedVolume(store, name, { force }));
     });
 
 const pruneCommand = (session: Session): Command =>
