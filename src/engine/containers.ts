@@ -30,7 +30,7 @@ import { isAlive } from '../runtime/process-identity.js';
 import { wantsRestart } from '../runtime/restart-policy.js';
 import { removeVolume } from '../runtime/volumes.js';
 import { cleanupCommand } from './cleanup-command.js';
-import { detachNetwork } from './networks.js';
+import { detachNetwork } from './container-network.js';
 import type { Store } from './store.js';
 
 const KILLED = 128 + 9;

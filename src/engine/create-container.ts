@@ -20,7 +20,7 @@ import { mountPoint, prepareBind, wantedMounts } from '../runtime/mount-points.j
 import { checkContainerName, generateName } from '../runtime/names.js';
 import { writeNetworkFiles } from '../runtime/network-files.js';
 import { ensureVolume, fillVolume, newVolumeName, removeVolume } from '../runtime/volumes.js';
-import { checkNetwork } from './networks.js';
+import { checkNetwork } from './container-network.js';
 import type { Store } from './store.js';
 import { lockVolumes } from './volumes.js';
 

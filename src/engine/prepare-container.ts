@@ -10,7 +10,7 @@ import { bindMount, tmpfsMounts } from '../runtime/mount-points.js';
 import { writeNetworkFiles } from '../runtime/network-files.js';
 import { chooseRuntime, type OciRuntime } from '../runtime/oci-runtime.js';
 import { resolveUser } from '../runtime/user.js';
-import { attachNetwork } from './networks.js';
+import { attachNetwork } from './container-network.js';
 import type { Store } from './store.js';
 
 export interface PrepareOptions {
