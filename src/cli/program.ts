@@ -6,7 +6,9 @@ import { type Command, Option } from 'commander';
 import { VERSION } from '../core/version.js';
 import { command, group, named, withBooleanForms } from './command.js';
 import { cleanupCommand } from './commands/cleanup.js';
+import { cpCommand } from './commands/cp.js';
 import { createCommand } from './commands/create.js';
+import { execCommand } from './commands/exec.js';
 import { historyCommand } from './commands/history.js';
 import { imagesCommand } from './commands/images.js';
 import { infoCommand } from './commands/info.js';
@@ -26,6 +28,7 @@ import { checkCommand } from './commands/system-check.js';
 import { dfCommand } from './commands/system-df.js';
 import { imagePruneCommand, pruneCommand } from './commands/system-prune.js';
 import { tagCommand } from './commands/tag.js';
+import { topCommand } from './commands/top.js';
 import { updateCommand } from './commands/update.js';
 import { versionCommand } from './commands/version.js';
 import { volumeCommand } from './commands/volume.js';
@@ -34,6 +37,7 @@ import { DEFAULT_ROOT, type Session } from './session.js';
 /** The commands that are found both at the top and under `container`. */
 const lifeCycle = (session: Session): Command[] => [
   createCommand(session),
+  cpCommand(session),
   startCommand(session),
   stopCommand(session),
   restartCommand(session),
@@ -44,6 +48,8 @@ const lifeCycle = (session: Session): Command[] => [
   renameCommand(session),
   updateCommand(session),
   logsCommand(session),
+  execCommand(session),
+  topCommand(session),
 ];
 
 export function program(session: Session): Command {

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseContainerID } from '../core/ids.js';
 import { transition } from '../runtime/container-state.js';
 import { ContainerStore } from '../runtime/container-store.js';
-import { identify } from '../runtime/process-identity.js';
+import { identify, isAlive } from '../runtime/process-identity.js';
 import { restartDelay, wantsRestart } from '../runtime/restart-policy.js';
 import { keepLog } from './container-log.js';
 import { settleLocked } from './containers.js';
@@ -22,9 +22,14 @@ export async function cleanupContainer(store: Store, name: string, options: Deta
     const record = await settleLocked(store, records, id);
     if (record === undefined || record.State.Running) return undefined;
     await keepLog(store, id);
-    if (!wantsRestart(record, records.hostConfig(id))) return undefined;
+    const { Restarting, Supervisor } = record.State;
+    const ours = Supervisor !== undefined && [process.pid, process.ppid].includes(Supervisor.Pid);
+    if (Restarting ? !ours && isAlive(Supervisor!) : !wantsRestart(record, records.hostConfig(id)))
+      return undefined;
     const RestartDelay = restartDelay(record);
-    const State = transition(record.State, { to: 'restart', supervisor: self });
+    const State = Restarting
+      ? { ...record.State, Supervisor: self }
+      : transition(record.State, { to: 'restart', supervisor: self });
     records.put({ ...record, State, RestartDelay }, { sync: false });
     return RestartDelay;
   });

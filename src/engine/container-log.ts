@@ -7,12 +7,12 @@ import type { ContainerID } from '../core/ids.js';
 import { bundleDirectory } from '../runtime/bundle-directory.js';
 import { ContainerStore } from '../runtime/container-store.js';
 import { logLimits } from '../runtime/log-config.js';
-import { beginFreshLog, convertLog } from '../runtime/log-conversion.js';
+import { convertLog } from '../runtime/log-conversion.js';
 import { type LogEntry, LogReader } from '../runtime/log-reader.js';
 import { findContainer } from './containers.js';
 import type { Store } from './store.js';
 
-/** conmon's file is replaced when it is larger than this and converted. */
+/** A converted file of conmon's that is larger than this is given up for an empty one. */
 const FRESH_BYTES = 1024 * 1024;
 const POLL_MS = 100;
 
@@ -24,14 +24,13 @@ export async function keepLog(store: Store, id: ContainerID): Promise<void> {
   const held = await store.lockNamed('containers', `${id}.log`);
   try {
     const directory = records.path(id);
-    if (convertLog(directory, limits) < FRESH_BYTES) return;
-    beginFreshLog(directory, FRESH_BYTES, () => reopenLog(bundleDirectory(store.root, id)));
+    if (convertLog(directory, limits) >= FRESH_BYTES) reopenLog(bundleDirectory(store.root, id));
   } finally {
     held.release();
   }
 }
 
-/** Nobody reads the FIFO when conmon is gone; then the next conmon goes on in the file that is there. */
+/** Has conmon begin a new log. Nobody reads the FIFO when conmon is gone; then the next conmon goes on in the file that is there. */
 function reopenLog(bundle: string): void {
   try {
     const fd = openSync(join(bundle, 'ctl'), constants.O_WRONLY | constants.O_NONBLOCK);

@@ -19,7 +19,7 @@ import { GantryError } from '../core/errors.js';
 import type { ContainerID } from '../core/ids.js';
 import { bundleDirectory, bundleRuntime } from '../runtime/bundle-directory.js';
 import { cgroupLayout, oomKills } from '../runtime/cgroup-layout.js';
-import { recordedExit, recordedOom } from '../runtime/conmon.js';
+import { creationDone, recordedExit, recordedOom, shimDone } from '../runtime/conmon.js';
 import type { ContainerRecord } from '../runtime/container-record.js';
 import { type Move, statusOf, transition } from '../runtime/container-state.js';
 import { ContainerStore } from '../runtime/container-store.js';
@@ -78,15 +78,11 @@ async function settle(store: Store, records: ContainerStore, id: ContainerID): P
   try {
     const before = records.get(id)?.State;
     const after = await settleLocked(store, records, id);
-    const ended = before?.Running || before?.Restarting;
-    // Whoever was to apply the restart policy may be dead; the command finds nothing to do when it is not.
-    if (
-      ended &&
-      before.Supervisor?.BootID === store.bootID &&
-      after &&
-      wantsRestart(after, records.hostConfig(id))
-    )
-      callCleanup(store, after);
+    if (before?.Supervisor?.BootID !== store.bootID || !(before.Detached || before.Restarting)) return;
+    if (after === undefined || after.State.Running) return;
+    // Who was to start it again died; the command that we call finds nothing to do when somebody else does.
+    const orphaned = after.State.Restarting && !isAlive(after.State.Supervisor!);
+    if (orphaned || wantsRestart(after, records.hostConfig(id))) callCleanup(store, after);
   } finally {
     held.release();
   }
@@ -108,10 +104,29 @@ export async function settleLocked(
   if (Process !== undefined && isAlive(Process)) process.kill(Process.Pid, 'SIGKILL');
   if (Restarting)
     records.put({ ...record, State: transition(record.State, { to: 'giveup' }) }, { sync: true });
-  else if (Running) {
-    await conclude(store, records, record, { to: 'exit', at: new Date().toISOString(), ...end });
-  }
+  if (Running)
+    await concludeRun(store, records, record, { to: 'exit', at: new Date().toISOString(), ...end });
   return records.get(id);
+}
+
+/** A detached container with a restart policy is "restarting" at once: nobody who waits sees it ended in between. */
+async function concludeRun(
+  store: Store,
+  records: ContainerStore,
+  record: ContainerRecord,
+  exit: Move & { to: 'exit' },
+): Promise<void> {
+  const { Detached, Supervisor } = record.State;
+  const ended = { ...record, State: transition(record.State, exit) };
+  if (
+    !Detached ||
+    Supervisor?.BootID !== store.bootID ||
+    !wantsRestart(ended, records.hostConfig(record.ID))
+  ) {
+    return conclude(store, records, record, exit);
+  }
+  const State = transition(ended.State, { to: 'restart', supervisor: Supervisor }); // conmon becomes the cleanup command
+  records.put({ ...ended, State }, { sync: false });
 }
 
 interface End {
@@ -180,16 +195,19 @@ export async function conclude(
 /** Ends what runs, and takes away cgroup, bundle and mount. The caller holds the container's lock. */
 export async function releaseResources(store: Store, id: ContainerID): Promise<void> {
   const stateDirectory = runDirectory(store.root);
-  const forced = bundleRuntime(bundleDirectory(store.root, id));
+  const directory = bundleDirectory(store.root, id);
+  const forced = bundleRuntime(directory);
   if (forced !== undefined) {
+    await creationDone(directory);
     await deleteFromRuntime(chooseRuntime({ forced, cgroups: cgroupLayout(), stateDirectory }), id);
+    await shimDone(directory, id);
   }
   await releaseFiles(store, id);
 }
 
 /** What is left when the runtime has forgotten the container: bundle and mount. */
 export async function releaseFiles(store: Store, id: ContainerID): Promise<void> {
-  await rm(bundleDirectory(store.root, id), { recursive: true, force: true });
+  await rm(bundleDirectory(store.root, id), { recursive: true, force: true, maxRetries: 5 }); // conmon takes away its own
   await detachNetwork(id);
   const layers = store.layers.db.mounts.get(id);
   if (layers !== undefined) await store.driver.unmount(layers.mountID);

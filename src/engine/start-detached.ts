@@ -15,7 +15,8 @@ import type { ContainerRecord } from '../runtime/container-record.js';
 import { transition } from '../runtime/container-state.js';
 import { ContainerStore } from '../runtime/container-store.js';
 import { exitDirectory } from '../runtime/host-facts.js';
-import { logLimits } from '../runtime/log-config.js';
+import { logLimits, shimLogBytes } from '../runtime/log-config.js';
+import { keepShimLog } from '../runtime/log-conversion.js';
 import { shimLogPath } from '../runtime/log-paths.js';
 import { identify } from '../runtime/process-identity.js';
 import { startExitCode } from '../runtime/runtime-error.js';
@@ -76,7 +77,7 @@ export async function startLocked(
       exitDirectory: exits,
       ...(limits === undefined
         ? {}
-        : { log: { path: shimLogPath(records.path(id)), maxBytes: limits.maxSize * limits.maxFile } }),
+        : { log: { path: shimLogPath(records.path(id)), maxBytes: shimLogBytes(limits) } }),
       terminal: settings.Tty ?? false,
       openStdin: settings.OpenStdin ?? false,
       leaveStdinOpen: !settings.StdinOnce,
@@ -88,6 +89,7 @@ export async function startLocked(
       ...(options.searchPath === undefined ? {} : { path: options.searchPath }),
       command: record.Path,
     });
+    if (limits !== undefined) keepShimLog(records.path(id));
     await supervised.start();
     const at = new Date().toISOString();
     const { process: first, shim } = supervised;

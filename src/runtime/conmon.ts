@@ -13,13 +13,17 @@
  * Without `_OCI_SYNCPIPE` conmon ends without a word. Its working directory is the bundle: `oom` is made there.
  */
 import { spawn } from 'node:child_process';
-import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { GantryError } from '../core/errors.js';
 import { deleteFromRuntime, findExecutable, type OciRuntime, runtimeCommand } from './oci-runtime.js';
 import { identify, type ProcessIdentity } from './process-identity.js';
 import { runtimeError } from './runtime-error.js';
+
+const DONE_MS = 2000;
+const POLL_MS = 5;
 
 export interface SuperviseOptions {
   readonly runtime: OciRuntime;
@@ -59,6 +63,33 @@ export function recordedExit(bundle: string): number | undefined {
   } catch {
     return undefined;
   }
+}
+
+/**
+ * Waits until a `create` that was under way when gantry was killed is over: only then the runtime knows the container
+ * that is to be deleted. conmon and the runtime have the bundle among their arguments.
+ */
+export async function creationDone(bundle: string): Promise<void> {
+  if (!existsSync(join(bundle, 'conmon.err'))) return;
+  const over = (): boolean =>
+    existsSync(join(bundle, 'pid')) ||
+    !readdirSync('/proc').some(
+      (pid) => /^\d+$/.test(pid) && readText(`/proc/${pid}/cmdline`).includes(bundle),
+    );
+  for (let waited = 0; waited < DONE_MS && !over(); waited += POLL_MS) await sleep(POLL_MS);
+}
+
+/**
+ * Waits, for a container that was killed, until its conmon has written what it has to write: a later one must not find
+ * its `exit`. Not for ever; conmon may itself be stopped.
+ */
+export async function shimDone(bundle: string, id: string): Promise<void> {
+  const pid = Number(readText(join(bundle, 'conmon.pid')));
+  const writes = (): boolean => {
+    const [program, ...args] = readText(`/proc/${pid}/cmdline`).split('\0');
+    return program?.endsWith('conmon') === true && args.includes(id) && recordedExit(bundle) === undefined;
+  };
+  for (let waited = 0; pid > 0 && waited < DONE_MS && writes(); waited += POLL_MS) await sleep(POLL_MS);
 }
 
 export const recordedOom = (bundle: string): boolean => existsSync(join(bundle, 'oom'));

@@ -48,3 +48,6 @@ export function logLimits(config: LogConfig | undefined): LogLimits | undefined 
     maxFile: files === undefined ? DEFAULTS.maxFile : Number(files),
   };
 }
+
+/** The bound of conmon's file. There may be two of them: as much again as all of ours. */
+export const shimLogBytes = ({ maxSize, maxFile }: LogLimits): number => Math.ceil((maxSize * maxFile) / 2);

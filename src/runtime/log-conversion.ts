@@ -1,13 +1,14 @@
 /**
  * conmon's log made into Docker's, again and again, each line once:
  *
- *   containers/<id>/shim.log             conmon appends; at its bound it starts an empty one over it
- *                   shim.log.old         the same inode under a second name, while conmon is asked to start a new one
+ *   containers/<id>/shim.log             conmon appends; at its bound, or asked to, it renames an empty one over it
+ *                   shim.log.old         a second name of that file, so that it is still there after this
  *                   <id>-json.log        we append; .1, .2 … are older
  *                   log-position.json    {"source":{"file":"<inode>:<birth>","offset":4096},"target":{"file":…,"size":9000},"carry":{}}
  *
  * The position is replaced after each piece that was appended, and before each rotation. What the target holds beyond
- * it was appended by who was killed before he could say so; it is cut off and made again. The caller holds the log's lock.
+ * it was appended by who was killed before he could say so; it is cut off and made again. Lines are lost only when conmon
+ * begins two files between two conversions; that is its bound. The caller holds the log's lock.
  */
 import {
   closeSync,
@@ -61,32 +62,28 @@ function readPosition(directory: string): Position {
   }
 }
 
-/** Converts all whole lines that there are. Gives the bytes that conmon's file holds, all converted. */
+/** Converts all whole lines that there are. Gives the size of conmon's file. */
 export function convertLog(directory: string, limits: LogLimits): number {
-  const old = `${shimLogPath(directory)}.old`;
   const current = shimLogPath(directory);
+  const old = `${current}.old`;
   const now = fileIdentity(current);
   if (now === undefined) return 0;
   let position = readPosition(directory);
-  const kept = fileIdentity(old);
-  if (kept !== undefined) {
-    if (kept !== now && kept === position.source.file)
-      position = convertFile(directory, old, position, limits);
+  if (fileIdentity(old) !== now) {
+    if (existsSync(old)) position = convertFile(directory, old, position, limits);
     rmSync(old, { force: true });
+    keepShimLog(directory);
   }
   return convertFile(directory, current, position, limits).source.offset;
 }
 
-/**
- * Has conmon start an empty file when the one it has is larger than `bytes`: it is all converted. What is written until
- * it has done so is found under the second name, by us or by the next conversion.
- */
-export function beginFreshLog(directory: string, bytes: number, askConmon: () => void): void {
-  const path = shimLogPath(directory);
-  const old = `${path}.old`;
-  if (existsSync(old) || statSync(path).size < bytes) return;
-  linkSync(path, old);
-  askConmon();
+/** Gives conmon's file its second name. To be called once conmon has made it. */
+export function keepShimLog(directory: string): void {
+  try {
+    linkSync(shimLogPath(directory), `${shimLogPath(directory)}.old`);
+  } catch (error) {
+    if (errnoCode(error) !== 'EEXIST' && errnoCode(error) !== 'ENOENT') throw error;
+  }
 }
 
 function convertFile(directory: string, path: string, from: Position, limits: LogLimits): Position {
@@ -106,28 +103,34 @@ function convertFile(directory: string, path: string, from: Position, limits: Lo
       let { carry } = position;
       let text = '';
       for (let at = 0; at < end; ) {
+        if (target.size + text.length >= limits.maxSize) {
+          position = append(target, text, { file, offset: offset + at }, carry);
+          text = '';
+          target.close();
+          rotate(directory, limits.maxFile);
+          target = openTarget(directory, position);
+        }
         const stop = piece.indexOf(NEWLINE, at);
         const line = dockerLine(piece.subarray(at, stop), carry);
         if (line !== undefined) ({ carry } = line);
         text += line?.text ?? '';
         at = stop + 1;
-        if (at < end && target.size + text.length < limits.maxSize) continue;
-        target.append(text);
-        text = '';
-        position = { source: { file, offset: offset + at }, target: target.at(), carry };
-        target.sync();
-        writeFileAtomic(logPositionPath(directory), JSON.stringify(position), { sync: true });
-        if (target.size < limits.maxSize || at >= end) continue;
-        target.close();
-        rotate(directory, limits.maxFile);
-        target = openTarget(directory, position);
       }
+      position = append(target, text, { file, offset: offset + end }, carry);
       offset += end;
     }
     return position;
   } finally {
     target?.close();
     closeSync(source);
+  }
+
+  function append(to: Target, text: string, at: Position['source'], carry: Carry): Position {
+    to.append(text);
+    to.sync();
+    const reached = { source: at, target: to.at(), carry };
+    writeFileAtomic(logPositionPath(directory), JSON.stringify(reached), { sync: true });
+    return reached;
   }
 }
 

@@ -1,19 +1,24 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { cleanupContainer } from '../../src/engine/cleanup-container.js';
+import { containerLog, type LogOptions } from '../../src/engine/container-log.js';
 import { findContainer, listContainers, removeContainer } from '../../src/engine/containers.js';
 import { createContainer } from '../../src/engine/create-container.js';
+import { pauseContainer, unpauseContainer } from '../../src/engine/pause-container.js';
+import { renameContainer } from '../../src/engine/rename-container.js';
 import { type DetachedOptions, startDetached } from '../../src/engine/start-detached.js';
 import { killContainer, stopContainer, waitContainer } from '../../src/engine/stop-container.js';
 import { openStore, type Store } from '../../src/engine/store.js';
+import { updateContainer } from '../../src/engine/update-container.js';
 import { bundleDirectory } from '../../src/runtime/bundle-directory.js';
 import { cgroupLayout } from '../../src/runtime/cgroup-layout.js';
 import { statusOf } from '../../src/runtime/container-state.js';
 import { createRequest } from '../../src/runtime/flags/request.js';
 import { runDirectory } from '../../src/runtime/host-facts.js';
+import type { LogEntry } from '../../src/runtime/log-reader.js';
 import { findExecutable } from '../../src/runtime/oci-runtime.js';
 import { isAlive } from '../../src/runtime/process-identity.js';
 import type { RunFlags } from '../../src/runtime/run-flags.js';
@@ -61,6 +66,13 @@ for (const runtime of ['crun', 'runc']) {
     const run = async (script: string, flags: RunFlags = {}) =>
       startDetached(store, await create(script, flags), options);
     const state = async (what: string) => (await findContainer(store, what)).State;
+    const entriesOf = async (what: string, wanted: LogOptions = {}) => {
+      const entries: LogEntry[] = [];
+      for await (const entry of containerLog(store, what, wanted)) entries.push(entry);
+      return entries;
+    };
+    const logOf = async (what: string, wanted: LogOptions = {}) =>
+      (await entriesOf(what, wanted)).map(({ log }) => log).join('');
     const until = async (holds: () => Promise<boolean> | boolean, ms = 10_000) => {
       for (const end = Date.now() + ms; !(await holds()); await sleep(20)) {
         if (Date.now() > end) throw new Error('waited in vain');
@@ -142,6 +154,160 @@ for (const runtime of ['crun', 'runc']) {
       await until(() => !isAlive(Supervisor!));
       expect(existsSync(join(cgroupLayout().controllers.get('memory')!, 'gantry', id))).toBe(false);
       expect(await listContainers(store)).toEqual([]);
+    });
+
+    it('pauses and thaws, and stops what is paused', async () => {
+      const id = await run('while :; do echo x; sleep 0.02; done');
+      await pauseContainer(store, id);
+      expect(statusOf(await state(id))).toBe('paused');
+      await expect(pauseContainer(store, id)).rejects.toThrow(`Container ${id} is already paused`);
+      await expect(startDetached(store, id, options)).rejects.toMatchObject({ code: 'ERR_CONFLICT' });
+      const before = await logOf(id);
+      await sleep(100);
+      expect(await logOf(id)).toBe(before);
+      await unpauseContainer(store, id);
+      await until(async () => (await logOf(id)).length > before.length);
+      await expect(unpauseContainer(store, id)).rejects.toThrow('is not paused');
+      await pauseContainer(store, id);
+      await stopContainer(store, id, { timeout: 1 });
+      expect(await state(id)).toMatchObject({ Running: false, Paused: false, ExitCode: 137 });
+      await expect(pauseContainer(store, id)).rejects.toThrow('is not running');
+    });
+
+    it('changes limits of what runs and of what will', async () => {
+      const id = await run('sleep 600', { memory: '64m' });
+      const read = () => {
+        const file = cgroupLayout().version === 'v2' ? 'memory.max' : 'memory.limit_in_bytes';
+        return readFileSync(join(cgroupLayout().controllers.get('memory')!, 'gantry', id, file), 'utf8');
+      };
+      expect(read()).toBe(`${64 << 20}\n`);
+      await updateContainer(store, id, { Memory: 32 << 20, PidsLimit: 100 });
+      expect(read()).toBe(`${32 << 20}\n`);
+      await expect(updateContainer(store, id, { Memory: 1 })).rejects.toThrow('Minimum memory limit');
+      await stopContainer(store, id, { timeout: 0 });
+      await updateContainer(store, id, { Memory: 48 << 20 });
+      await startDetached(store, id, options);
+      expect(read()).toBe(`${48 << 20}\n`);
+    });
+
+    it('has another name, which no other has', async () => {
+      const id = await create('true', { name: 'first' });
+      await create('true', { name: 'second' });
+      await renameContainer(store, 'first', 'third');
+      expect((await findContainer(store, 'third')).ID).toBe(id);
+      await expect(renameContainer(store, 'third', 'second')).rejects.toMatchObject({ code: 'ERR_CONFLICT' });
+      await expect(renameContainer(store, 'third', 'third')).rejects.toThrow('same name');
+    });
+
+    it('starts again on failure, so many times, and not when a user stopped it', async () => {
+      const failing = await run('echo x >> /count; exit 3', { restart: 'on-failure:2' });
+      expect(await waitContainer(store, failing)).toBe(3);
+      const record = await findContainer(store, failing);
+      expect(record).toMatchObject({ RestartCount: 2, State: { Restarting: false, Running: false } });
+      const fine = await run('exit 0', { restart: 'on-failure' });
+      expect(await waitContainer(store, fine)).toBe(0);
+      expect((await findContainer(store, fine)).RestartCount).toBe(0);
+      const always = await run('sleep 0.05', { restart: 'always' });
+      await until(async () => (await findContainer(store, always)).RestartCount > 0);
+      await stopContainer(store, always, { timeout: 0 });
+      await sleep(600);
+      expect(statusOf(await state(always))).toBe('exited');
+      await startDetached(store, always, options);
+      await until(async () => (await findContainer(store, always)).RestartCount > 0);
+    });
+
+    it('keeps what it printed, by stream and time, over restarts; tail, since and follow', async () => {
+      const id = await run('echo out; echo err >&2; sleep 0.2; printf part; sleep 0.3; echo end');
+      const followed = logOf(id, { follow: true });
+      await waitContainer(store, id);
+      expect((await followed).split('\n').sort()).toEqual(['', 'err', 'out', 'partend']);
+      const streams = await entriesOf(id);
+      expect(streams.find(({ log }) => log === 'err\n')?.stream).toBe('stderr');
+      const middle = new Date().toISOString();
+      await startDetached(store, id, options);
+      await waitContainer(store, id);
+      expect((await logOf(id)).match(/out/g)).toHaveLength(2);
+      expect((await logOf(id, { since: middle })).match(/out/g)).toHaveLength(1);
+      expect((await logOf(id, { until: middle })).match(/out/g)).toHaveLength(1);
+      expect(await logOf(id, { tail: 1 })).toBe('end\n');
+      expect(statSync(join(store.root, 'containers', id, `${id}-json.log`)).mode & 0o777).toBe(0o640);
+      const silent = await run('echo lost', { logDriver: 'none' });
+      await expect(logOf(silent)).rejects.toThrow('configured logging driver does not support reading');
+    });
+
+    it("bounds its log, conmon's own file too, and loses nothing of the rest", async () => {
+      const id = await run(
+        'i=0; while [ $i -lt 60000 ]; do echo "line $i"; i=$((i+1)); [ $((i % 8000)) = 0 ] && sleep 0.3; done',
+        {
+          logOpt: ['max-size=500k', 'max-file=4'],
+        },
+      );
+      const all = await logOf(id, { follow: true });
+      expect(all === Array.from({ length: 60_000 }, (_, i) => `line ${i}\n`).join('')).toBe(true);
+      const files = readdirSync(join(store.root, 'containers', id)).filter((name) =>
+        name.includes('json.log'),
+      );
+      expect(files.length).toBe(4);
+      const size = (name: string) => statSync(join(store.root, 'containers', id, name)).size;
+      for (const name of files) expect(size(name)).toBeLessThan(512_200);
+      expect(size('shim.log')).toBeLessThan(1_100_000);
+      expect((await logOf(id)).endsWith('line 59999\n')).toBe(true);
+    });
+
+    it('executes a second process: streams, exit code, user, environment, directory, privileges', async () => {
+      const id = await run('sleep 600', { env: ['A=1', 'B=1'], user: 'redis' });
+      const exec = (...args: string[]) => callCli(cli, store.root, 'exec', ...args);
+      expect(await exec(id, 'sh', '-c', 'echo $A; echo err >&2; exit 7')).toEqual({
+        code: 7,
+        out: '1\n',
+        err: 'err\n',
+      });
+      const all = [
+        '-e',
+        'B=2',
+        '-w',
+        '/data',
+        '-u',
+        'root',
+        id,
+        'sh',
+        '-c',
+        'echo $B $PWD; id -un; cat /proc/1/comm',
+      ];
+      expect((await exec(...all)).out).toBe('2 /data\nroot\nsleep\n');
+      expect((await exec(id, 'id', '-un')).out).toBe('redis\n');
+      const bounding = ['sh', '-c', 'grep -c . /dev/null; cat /proc/self/status'];
+      const caps = async (...flags: string[]) =>
+        /CapBnd:\s+(\w+)/.exec((await exec(...flags, id, ...bounding)).out)?.[1];
+      expect(await caps()).toBe('00000000a80425fb');
+      expect(BigInt(`0x${await caps('--privileged')}`)).toBeGreaterThan(0xa80425fbn);
+      expect(await exec(id, 'nope')).toMatchObject({
+        code: 127,
+        err: expect.stringContaining(
+          'OCI runtime exec failed: exec: "nope": executable file not found in $PATH',
+        ),
+      });
+      expect((await exec(id, '/etc/not-executable')).code).toBe(126);
+      expect(await exec('-d', '-u', 'root', id, 'sh', '-c', 'echo detached > /tmp/mark')).toEqual({
+        code: 0,
+        out: '',
+        err: '',
+      });
+      await until(async () => (await exec(id, 'cat', '/tmp/mark')).out === 'detached\n');
+      const { out } = await callCli(cli, store.root, 'top', id);
+      const { Pid } = await state(id);
+      expect(out).toMatch(/^UID\s+PID\s+PPID/);
+      expect(
+        out
+          .split('\n')
+          .slice(1, -1)
+          .map((line) => Number(line.split(/\s+/)[1])),
+      ).toContain(Pid);
+      expect(out).toContain('sleep 600');
+      await pauseContainer(store, id);
+      expect((await exec(id, 'true')).err).toContain('is paused');
+      await removeContainer(store, id, { force: true });
+      expect((await exec(id, 'true')).code).toBe(1);
     });
   });
 }
