@@ -5,6 +5,7 @@
 import { type Command, Option } from 'commander';
 import { VERSION } from '../core/version.js';
 import { command, group, named, withBooleanForms } from './command.js';
+import { attachCommand } from './commands/attach.js';
 import { cleanupCommand } from './commands/cleanup.js';
 import { cpCommand } from './commands/cp.js';
 import { createCommand } from './commands/create.js';
@@ -48,6 +49,7 @@ const lifeCycle = (session: Session): Command[] => [
   renameCommand(session),
   updateCommand(session),
   logsCommand(session),
+  attachCommand(session),
   execCommand(session),
   topCommand(session),
 ];

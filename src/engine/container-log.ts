@@ -1,10 +1,9 @@
 /** `docker logs`: what a container printed, converted first, from Docker's own files (runtime/log-conversion.ts). */
-import { closeSync, constants, openSync, writeSync } from 'node:fs';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { GantryError, isGantryError } from '../core/errors.js';
 import type { ContainerID } from '../core/ids.js';
 import { bundleDirectory } from '../runtime/bundle-directory.js';
+import { reopenLog } from '../runtime/conmon-control.js';
 import { ContainerStore } from '../runtime/container-store.js';
 import { logLimits } from '../runtime/log-config.js';
 import { convertLog } from '../runtime/log-conversion.js';
@@ -27,17 +26,6 @@ export async function keepLog(store: Store, id: ContainerID): Promise<void> {
     if (convertLog(directory, limits) >= FRESH_BYTES) reopenLog(bundleDirectory(store.root, id));
   } finally {
     held.release();
-  }
-}
-
-/** Has conmon begin a new log. Nobody reads the FIFO when conmon is gone; then the next conmon goes on in the file that is there. */
-function reopenLog(bundle: string): void {
-  try {
-    const fd = openSync(join(bundle, 'ctl'), constants.O_WRONLY | constants.O_NONBLOCK);
-    writeSync(fd, '2 0 0\n');
-    closeSync(fd);
-  } catch {
-    // ENXIO, ENOENT
   }
 }
 

@@ -55,7 +55,7 @@ export async function runContainer(
   return startContainer(store, created.id, options);
 }
 
-function checkTerminal(
+export function checkTerminal(
   { Tty, OpenStdin }: { readonly Tty?: boolean; readonly OpenStdin?: boolean },
   options: ForegroundOptions,
 ): void {

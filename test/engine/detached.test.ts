@@ -1,4 +1,5 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -308,6 +309,53 @@ for (const runtime of ['crun', 'runc']) {
       expect((await exec(id, 'true')).err).toContain('is paused');
       await removeContainer(store, id, { force: true });
       expect((await exec(id, 'true')).code).toBe(1);
+    });
+
+    it('attaches to its streams, and leaves it its stdin', async () => {
+      const id = await run('while read line; do echo "<$line>"; echo "!$line" >&2; done; exit 6', {
+        interactive: true,
+      });
+      const attach = () =>
+        spawn(process.execPath, [cli, '--root', store.root, 'attach', id], { stdio: 'pipe' });
+      const first = attach();
+      first.stdin.write('one\n');
+      const [out] = await once(first.stdout, 'data');
+      expect(String(out)).toBe('<one>\n');
+      first.kill('SIGKILL');
+      const second = attach();
+      second.stdin.write('two\n');
+      expect(String((await once(second.stderr, 'data'))[0])).toBe('!two\n');
+      expect((await state(id)).Running).toBe(true);
+      const ended = once(second, 'exit');
+      await killContainer(store, id, 'TERM'); // a shell as pid 1 passes it over
+      await killContainer(store, id);
+      expect((await ended)[0]).toBe(137);
+      const refused = await callCli(cli, store.root, 'attach', id);
+      expect(refused).toMatchObject({
+        code: 1,
+        err: expect.stringContaining('cannot attach to a stopped container'),
+      });
+    });
+
+    it('attaches a terminal of the right size, and lets go of it by key', async () => {
+      const script = 'stty -echo; while read line; do stty size; echo "<$line>"; done';
+      const id = await run(script, { interactive: true, tty: true });
+      const inner = `stty rows 31 cols 99; exec ${process.execPath} ${cli} --root ${store.root} attach ${id}`;
+      const child = spawn('script', ['-qec', inner, '/dev/null'], { stdio: ['pipe', 'pipe', 'inherit'] });
+      let shown = '';
+      child.stdout.on('data', (bytes) => {
+        shown += bytes;
+      });
+      await until(() => {
+        if (shown === '') child.stdin.write('\n');
+        return shown.includes('31 99');
+      });
+      child.stdin.write('key\n');
+      await until(() => shown.includes('<key>\r\n'));
+      child.stdin.write('\x10\x11');
+      expect((await once(child, 'exit'))[0]).toBe(0);
+      expect(shown).toContain('read escape sequence');
+      expect((await state(id)).Running).toBe(true);
     });
   });
 }
