@@ -3,16 +3,21 @@
  * `--rm` the container goes), keeps the log, and starts the container again when its restart policy says so. May be
  * called at any time and any number of times: it does what is left to do.
  */
+import { existsSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseContainerID } from '../core/ids.js';
 import { transition } from '../runtime/container-state.js';
 import { ContainerStore } from '../runtime/container-store.js';
+import { exitDirectory } from '../runtime/host-facts.js';
 import { identify, isAlive } from '../runtime/process-identity.js';
 import { restartDelay, wantsRestart } from '../runtime/restart-policy.js';
 import { keepLog } from './container-log.js';
 import { settleLocked } from './containers.js';
 import { type DetachedOptions, startLocked } from './start-detached.js';
 import type { Store } from './store.js';
+
+const EXIT_CODE_MS = 600_000;
 
 export async function cleanupContainer(store: Store, name: string, options: DetachedOptions): Promise<void> {
   const id = parseContainerID(name);
@@ -33,6 +38,7 @@ export async function cleanupContainer(store: Store, name: string, options: Deta
     records.put({ ...record, State, RestartDelay }, { sync: false });
     return RestartDelay;
   });
+  sweepExitCodes(exitDirectory(store.root));
   if (delay === undefined) return;
   await sleep(delay);
   await underLock(async () => {
@@ -48,5 +54,15 @@ export async function cleanupContainer(store: Store, name: string, options: Deta
     } finally {
       held.release();
     }
+  }
+}
+
+/** Exit codes of containers that went at their end, which nobody waits for any more. */
+function sweepExitCodes(directory: string): void {
+  const before = Date.now() - EXIT_CODE_MS;
+  for (const name of existsSync(directory) ? readdirSync(directory) : []) {
+    const path = join(directory, name);
+    if ((statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? before) < before)
+      rmSync(path, { force: true });
   }
 }

@@ -12,8 +12,9 @@
  * and what the dead left (mount, cgroup, bundle, `--rm` containers) goes with it.
  */
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { GantryError } from '../core/errors.js';
 import type { ContainerID } from '../core/ids.js';
@@ -23,7 +24,7 @@ import { creationDone, recordedExit, recordedOom, shimDone } from '../runtime/co
 import type { ContainerRecord } from '../runtime/container-record.js';
 import { type Move, statusOf, transition } from '../runtime/container-state.js';
 import { ContainerStore } from '../runtime/container-store.js';
-import { runDirectory } from '../runtime/host-facts.js';
+import { exitDirectory, runDirectory } from '../runtime/host-facts.js';
 import { isAnonymousVolume } from '../runtime/mount-points.js';
 import { chooseRuntime, deleteFromRuntime } from '../runtime/oci-runtime.js';
 import { isAlive } from '../runtime/process-identity.js';
@@ -233,12 +234,15 @@ export async function discard(
   volumes: boolean,
 ): Promise<void> {
   const State = transition(record.State, { to: 'remove' });
+  const autoRemove = records.hostConfig(record.ID).AutoRemove;
   records.put({ ...record, State }, { sync: false });
   try {
     await removeLayers(store, record.ID);
     const points = volumes ? Object.values(record.MountPoints).filter(isAnonymousVolume) : [];
     for (const point of points) await removeVolume(store.root, point.Name!);
     await records.remove(record.ID);
+    // One that goes at its end leaves its exit code to who waits for it.
+    if (!autoRemove) rmSync(join(exitDirectory(store.root), record.ID), { force: true });
   } catch (error) {
     const dead = transition(State, { to: 'breakdown', error: (error as Error).message });
     records.put({ ...record, State: dead }, { sync: false });

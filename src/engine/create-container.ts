@@ -21,6 +21,7 @@ import { checkContainerName, generateName } from '../runtime/names.js';
 import { writeNetworkFiles } from '../runtime/network-files.js';
 import { ensureVolume, fillVolume, newVolumeName, removeVolume } from '../runtime/volumes.js';
 import { checkNetwork } from './container-network.js';
+import { recordContainerEvent } from './events.js';
 import type { Store } from './store.js';
 import { lockVolumes } from './volumes.js';
 
@@ -107,7 +108,9 @@ export async function createContainer(
       HostsPath: records.path(id, 'hosts'),
       ResolvConfPath: records.path(id, 'resolv.conf'),
     };
-    return { id, name: await enter(store, records, record, { asked: request.name, sync }) };
+    const name = await enter(store, records, record, { asked: request.name, sync });
+    await recordContainerEvent(store, { ...record, Name: `/${name}` }, 'create');
+    return { id, name };
   } catch (error) {
     for (const step of undo.reverse()) await step();
     throw error;

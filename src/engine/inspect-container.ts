@@ -57,8 +57,14 @@ export async function inspectContainer(store: Store, what: string): Promise<Cont
 }
 
 function stateDocument(state: ContainerState): Readonly<Record<string, unknown>> {
-  const { Process: _process, Supervisor: _supervisor, RemovalInProgress: _removal, ...shown } = state;
-  return { Status: statusOf(state), ...shown };
+  const {
+    Process: _process,
+    Supervisor: _supervisor,
+    Detached: _detached,
+    RemovalInProgress: _removal,
+    ...shown
+  } = state;
+  return { Status: statusOf(state), ...shown, Running: state.Running || state.Restarting };
 }
 
 /** Null where the write layer is damaged: a broken container can be inspected all the same. */

@@ -16,9 +16,12 @@ import { ContainerStore } from '../runtime/container-store.js';
 import type { CreateRequest } from '../runtime/create-request.js';
 import { hostFacts } from '../runtime/host-facts.js';
 import { type Launched, launch } from '../runtime/launch.js';
+import { logLimits, shimLogBytes } from '../runtime/log-config.js';
 import { identify } from '../runtime/process-identity.js';
 import { rawTerminal } from '../runtime/raw-terminal.js';
 import { startExitCode } from '../runtime/runtime-error.js';
+import { type ShimLogWriter, shimLogWriter } from '../runtime/shim-log-writer.js';
+import { keepLog } from './container-log.js';
 import { conclude, findContainer, releaseFiles, releaseResources } from './containers.js';
 import { type ContainerImage, type CreatedContainer, createContainer } from './create-container.js';
 import { forwardSignals } from './forward-signals.js';
@@ -81,18 +84,31 @@ export async function startContainer(
   let launched: Launched;
   let streams: Promise<unknown>;
   let detach: () => void;
+  let log: ShimLogWriter | undefined;
   try {
     const record = existing(records, id);
     checkTerminal(record.Config, options);
-    ({ launched, streams, detach } = await begin(store, records, record, options));
+    ({ launched, streams, detach, log } = await begin(store, records, record, options));
   } finally {
     held.release();
   }
   const code = await launched.exited;
   await streams;
   detach();
+  const logged = log?.close();
   await end(store, records, id, code, launched);
+  if (logged && records.get(id) !== undefined) await keepLog(store, id);
   return code;
+}
+
+/** To be called before the container runs, so that no output is missed. */
+function logOutput(records: ContainerStore, id: ContainerID, launched: Launched): ShimLogWriter | undefined {
+  const limits = logLimits(records.hostConfig(id).LogConfig);
+  if (limits === undefined) return undefined;
+  const log = shimLogWriter(records.path(id), shimLogBytes(limits));
+  launched.stdout.on('data', (bytes: Buffer) => log.write('stdout', bytes));
+  launched.stderr?.on('data', (bytes: Buffer) => log.write('stderr', bytes));
+  return log;
 }
 
 function existing(records: ContainerStore, id: ContainerID): ContainerRecord {
@@ -101,13 +117,20 @@ function existing(records: ContainerStore, id: ContainerID): ContainerRecord {
   return record;
 }
 
+interface Begun {
+  readonly launched: Launched;
+  readonly streams: Promise<unknown>;
+  readonly detach: () => void;
+  readonly log: ShimLogWriter | undefined;
+}
+
 /** From a record to a running process; all undone when it does not come to that. */
 async function begin(
   store: Store,
   records: ContainerStore,
   record: ContainerRecord,
   options: ForegroundOptions,
-): Promise<{ launched: Launched; streams: Promise<unknown>; detach: () => void }> {
+): Promise<Begun> {
   const self = identify(process.pid)!;
   transition(record.State, { to: 'start', at: '', process: self, supervisor: self }); // refused before anything is done
   try {
@@ -123,6 +146,7 @@ async function begin(
       openStdin: record.Config.OpenStdin ?? false,
       command: record.Path,
     });
+    const log = logOutput(records, record.ID, launched);
     const attached = attach(launched, record, options);
     await launched.start().catch((error: unknown) => {
       attached.detach();
@@ -135,7 +159,7 @@ async function begin(
       supervisor: self,
     });
     records.put({ ...record, State }, { sync: false });
-    return { launched, ...attached };
+    return { launched, log, ...attached };
   } catch (error) {
     await releaseResources(store, record.ID);
     const message = error instanceof Error ? error.message : String(error);

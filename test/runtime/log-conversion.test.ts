@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { convertLog, keepShimLog } from '../../src/runtime/log-conversion.js';
 import { dockerLine } from '../../src/runtime/log-lines.js';
 import { LogReader } from '../../src/runtime/log-reader.js';
+import { shimLogWriter } from '../../src/runtime/shim-log-writer.js';
 import { temporaryDirectory } from '../helpers/layer-fixture.js';
 
 const line = (text: string, tag = 'F', time = '2024-05-01T12:00:00.5+02:00') =>
@@ -120,5 +121,30 @@ describe('a log', () => {
     expect(logs().at(-1)).toMatch(/^29 /);
     expect(readFileSync(json()).length).toBeLessThan(1200);
     expect(() => readFileSync(json('.1'))).toThrow('ENOENT');
+  });
+});
+
+describe('what writes in place of conmon', () => {
+  it('bounds its file, and the conversion loses nothing that it makes in time', () => {
+    const directory = temporaryDirectory();
+    try {
+      const log = shimLogWriter(directory.path, 1000);
+      for (let i = 0; i < 50; i++) {
+        log.write(i % 2 ? 'stdout' : 'stderr', Buffer.from(`line ${i}\n`));
+        if (i % 10 === 0) convertLog(directory.path, { maxSize: 1e6, maxFile: 2 });
+      }
+      log.write('stdout', Buffer.from('a\nb\nno newline'));
+      expect(log.close()).toBe(true);
+      convertLog(directory.path, { maxSize: 1e6, maxFile: 2 });
+      const text = new LogReader(directory.path).next().map((entry) => entry.log);
+      expect(text.join('')).toBe(
+        `${Array.from({ length: 50 }, (_, i) => `line ${i}\n`).join('')}a\nb\nno newline`,
+      );
+      expect(readFileSync(join(directory.path, 'shim.log')).length).toBeLessThan(1100);
+      expect(shimLogWriter('/nowhere', 1).close()).toBe(false);
+      shimLogWriter('/nowhere', 1).write('stdout', Buffer.from('lost'));
+    } finally {
+      directory.remove();
+    }
   });
 });

@@ -41,7 +41,7 @@ async function showContainers(session: Session, flags: PsFlags): Promise<void> {
   const everyState =
     flags.all === true || last !== undefined || filters.has('status') || filters.has('exited');
   const records = (await listContainers(store))
-    .filter((record) => (everyState || record.State.Running) && matches(record))
+    .filter((record) => (everyState || record.State.Running || record.State.Restarting) && matches(record))
     .slice(0, last);
   const sizes = flags.size || /\.Size\b/.test(flags.format ?? '') ? await sizeTexts() : undefined;
   const now = Date.now();
