@@ -9,6 +9,7 @@ import { attachCommand } from './commands/attach.js';
 import { cleanupCommand } from './commands/cleanup.js';
 import { cpCommand } from './commands/cp.js';
 import { createCommand } from './commands/create.js';
+import { eventsCommand } from './commands/events.js';
 import { execCommand } from './commands/exec.js';
 import { historyCommand } from './commands/history.js';
 import { imagesCommand } from './commands/images.js';
@@ -75,6 +76,7 @@ export function program(session: Session): Command {
     psCommand(session),
     ...lifeCycle(session),
     rmCommand(session),
+    eventsCommand(session),
     infoCommand(session),
     versionCommand(session),
     group('image', 'Manage images', [
@@ -98,6 +100,7 @@ export function program(session: Session): Command {
     group('registry', 'Hand images around', [serveCommand(session)]),
     group('system', 'Manage gantry', [
       dfCommand(session),
+      eventsCommand(session),
       pruneCommand(session),
       checkCommand(session),
       infoCommand(session),

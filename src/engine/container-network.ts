@@ -8,6 +8,7 @@ import type { HostConfig } from '../runtime/create-request.js';
 import { addressOf, attach, detach, type Endpoint, readEndpoint } from '../runtime/network/endpoint.js';
 import { isPredefined, predefinedID } from '../runtime/network/network-store.js';
 import { publishPorts } from '../runtime/network/ports.js';
+import { recordNetworkEvent } from './events.js';
 import { findNetwork } from './networks.js';
 import type { Store } from './store.js';
 
@@ -35,11 +36,17 @@ export async function attachNetwork(
     network,
     publish: (taken) => publishPorts(record.Config, hostConfig, taken),
   });
+  recordNetworkEvent(store, network, 'connect', { container: record.ID });
   return { namespace: endpoint.call.netns, address: addressOf(endpoint)?.address ?? '' };
 }
 
 /** Gives back what a container had of its network; idempotent, quick for one without. */
-export const detachNetwork = (id: string): Promise<void> => detach(id);
+export async function detachNetwork(store: Store, id: string): Promise<void> {
+  const endpoint = readEndpoint(id);
+  await detach(id);
+  if (endpoint?.result !== undefined)
+    recordNetworkEvent(store, endpoint.network, 'disconnect', { container: id });
+}
 
 /** NetworkSettings of `container inspect`. */
 export function networkSettings(

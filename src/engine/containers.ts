@@ -32,6 +32,7 @@ import { wantsRestart } from '../runtime/restart-policy.js';
 import { removeVolume } from '../runtime/volumes.js';
 import { cleanupCommand } from './cleanup-command.js';
 import { detachNetwork } from './container-network.js';
+import { recordContainerEvent } from './events.js';
 import type { Store } from './store.js';
 
 const KILLED = 128 + 9;
@@ -126,7 +127,7 @@ async function concludeRun(
   ) {
     return conclude(store, records, record, exit);
   }
-  const State = transition(ended.State, { to: 'restart', supervisor: Supervisor }); // conmon becomes the cleanup command
+  const State = transition(ended.State, { to: 'restart', supervisor: Supervisor }); // conmon waits for its cleanup command
   records.put({ ...ended, State }, { sync: false });
 }
 
@@ -189,8 +190,20 @@ export async function conclude(
   move: Move & { to: 'exit' | 'failed' },
 ): Promise<void> {
   const ended = { ...record, State: transition(record.State, move) };
+  if (move.to === 'exit') recordEnd(store, ended);
   if (records.hostConfig(record.ID).AutoRemove) await discard(store, records, ended, true);
   else records.put(ended, { sync: true });
+}
+
+/** `oom` where it was that, and `die`. */
+function recordEnd(store: Store, ended: ContainerRecord): void {
+  const { ExitCode, OOMKilled, StartedAt, FinishedAt } = ended.State;
+  if (OOMKilled) recordContainerEvent(store, ended, 'oom');
+  const seconds = Math.floor((Date.parse(FinishedAt) - Date.parse(StartedAt)) / 1000);
+  recordContainerEvent(store, ended, 'die', {
+    exitCode: String(ExitCode),
+    execDuration: String(Math.max(0, seconds)),
+  });
 }
 
 /** Ends what runs, and takes away cgroup, bundle and mount. The caller holds the container's lock. */
@@ -209,13 +222,13 @@ export async function releaseResources(store: Store, id: ContainerID): Promise<v
 /** What is left when the runtime has forgotten the container: bundle and mount. */
 export async function releaseFiles(store: Store, id: ContainerID): Promise<void> {
   await rm(bundleDirectory(store.root, id), { recursive: true, force: true, maxRetries: 5 }); // conmon takes away its own
-  await detachNetwork(id);
+  await detachNetwork(store, id);
   const layers = store.layers.db.mounts.get(id);
   if (layers !== undefined) await store.driver.unmount(layers.mountID);
 }
 
 async function removeLayers(store: Store, id: ContainerID): Promise<void> {
-  await detachNetwork(id); // what a start that was killed left
+  await detachNetwork(store, id); // what a start that was killed left
   const layers = store.layers.db.mounts.get(id);
   if (layers === undefined) return;
   await store.driver.unmount(layers.mountID);
@@ -241,6 +254,7 @@ export async function discard(
     const points = volumes ? Object.values(record.MountPoints).filter(isAnonymousVolume) : [];
     for (const point of points) await removeVolume(store.root, point.Name!);
     await records.remove(record.ID);
+    recordContainerEvent(store, record, 'destroy');
     // One that goes at its end leaves its exit code to who waits for it.
     if (!autoRemove) rmSync(join(exitDirectory(store.root), record.ID), { force: true });
   } catch (error) {
@@ -288,6 +302,10 @@ export async function removeContainer(
         ? { to: 'giveup' }
         : { to: 'exit', at: new Date().toISOString(), exitCode: KILLED },
     );
+    if (status !== 'restarting') {
+      recordContainerEvent(store, record, 'kill', { signal: String(KILLED - 128) });
+      recordEnd(store, { ...record, State });
+    }
     await discard(store, records, { ...record, State }, options.volumes ?? false);
     return record.ID;
   } finally {

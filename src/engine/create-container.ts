@@ -109,7 +109,7 @@ export async function createContainer(
       ResolvConfPath: records.path(id, 'resolv.conf'),
     };
     const name = await enter(store, records, record, { asked: request.name, sync });
-    await recordContainerEvent(store, { ...record, Name: `/${name}` }, 'create');
+    recordContainerEvent(store, { ...record, Name: `/${name}` }, 'create');
     return { id, name };
   } catch (error) {
     for (const step of undo.reverse()) await step();

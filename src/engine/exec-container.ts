@@ -17,6 +17,7 @@ import { hostFacts } from '../runtime/host-facts.js';
 import type { ProcessSpec, RuntimeSpec } from '../runtime/oci-spec.js';
 import { runtimeError } from '../runtime/runtime-error.js';
 import { resolveUser } from '../runtime/user.js';
+import { recordContainerEvent } from './events.js';
 import { notRunning, runtimeOf, withContainer } from './running-container.js';
 import type { Store } from './store.js';
 
@@ -39,7 +40,7 @@ export interface ExecOptions {
  * ERR_COMMAND_NOT_FOUND, ERR_COMMAND_NOT_EXECUTABLE, ERR_RUNTIME when the process did not run.
  */
 export async function execInContainer(store: Store, what: string, options: ExecOptions): Promise<number> {
-  const { id, runtime, file, log, cwd } = await withContainer(store, what, ({ id, records, record }) => {
+  const { record, runtime, file, log, cwd } = await withContainer(store, what, ({ id, records, record }) => {
     const { State } = record;
     if (!State.Running) throw notRunning(id);
     if (State.Paused) {
@@ -63,7 +64,7 @@ export async function execInContainer(store: Store, what: string, options: ExecO
     // RLIM_INFINITY is more than a number holds; it comes out as its neighbour.
     const text = JSON.stringify(spec).replaceAll('18446744073709552000', '18446744073709551615');
     writeFileSync(`${base}.json`, text, { mode: 0o600 });
-    return { id, runtime: runtimeOf(store, id), file: `${base}.json`, log: `${base}.log`, cwd: spec.cwd };
+    return { record, runtime: runtimeOf(store, id), file: `${base}.json`, log: `${base}.log`, cwd: spec.cwd };
   });
   const [program, ...words] = runtime.command;
   const args = [
@@ -74,8 +75,12 @@ export async function execInContainer(store: Store, what: string, options: ExecO
     '--process',
     file,
     ...(options.detach ? ['--detach'] : []),
-    id,
+    record.ID,
   ];
+  const execID = randomBytes(32).toString('hex');
+  for (const action of ['exec_create', 'exec_start']) {
+    recordContainerEvent(store, record, `${action}: ${options.command.join(' ')}`, { execID });
+  }
   try {
     const child = spawn(program, args, { stdio: [...options.stdio] });
     const status = await new Promise<number>((resolve, reject) => {
@@ -84,6 +89,8 @@ export async function execInContainer(store: Store, what: string, options: ExecO
     });
     const said = status === 0 ? '' : errorsIn(log);
     if (said !== '') throw runtimeError(said, options.command[0], cwd, 'exec');
+    if (!options.detach)
+      recordContainerEvent(store, record, 'exec_die', { execID, exitCode: String(status) });
     return status;
   } finally {
     for (const path of [file, log]) rmSync(path, { force: true });

@@ -18,6 +18,7 @@ import {
   routes,
   subnetText,
 } from '../runtime/network/subnet.js';
+import { recordNetworkEvent } from './events.js';
 import { type Filters, knownFilters, labelMatches } from './filters.js';
 import type { Store } from './store.js';
 
@@ -67,7 +68,7 @@ export async function createNetwork(store: Store, options: CreateNetworkOptions)
       throw invalid(`no matching subnet for gateway ${Gateway}`);
     }
     const Id = randomBytes(32).toString('hex');
-    networks.put({
+    const network = {
       Name: name,
       Id,
       Created: new Date().toISOString(),
@@ -76,7 +77,9 @@ export async function createNetwork(store: Store, options: CreateNetworkOptions)
       Gateway,
       Internal: options.internal ?? false,
       Labels: options.labels ?? {},
-    });
+    };
+    networks.put(network);
+    recordNetworkEvent(store, network, 'create');
     return Id;
   } finally {
     held.release();
@@ -184,6 +187,7 @@ export async function removeNetwork(
     }
     deleteBridge(network.Bridge);
     new NetworkStore(store.root).remove(network);
+    recordNetworkEvent(store, network, 'destroy');
     return true;
   } catch (error) {
     if (options.force && isGantryError(error, 'ERR_NOT_FOUND')) return false;

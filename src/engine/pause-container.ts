@@ -2,6 +2,7 @@
 import { GantryError } from '../core/errors.js';
 import { transition } from '../runtime/container-state.js';
 import { runtimeCommand } from '../runtime/oci-runtime.js';
+import { recordContainerEvent } from './events.js';
 import { notRunning, runtimeOf, withContainer } from './running-container.js';
 import type { Store } from './store.js';
 
@@ -25,5 +26,6 @@ function freeze(store: Store, what: string, to: 'pause' | 'unpause'): Promise<vo
     ]);
     if (status !== 0) throw new GantryError('ERR_RUNTIME', `cannot ${to} container ${id}: ${stderr.trim()}`);
     records.put(moved, { sync: false });
+    recordContainerEvent(store, record, to);
   });
 }

@@ -13,6 +13,7 @@ import { GantryError, isGantryError } from '../core/errors.js';
 import { sweepPartials } from '../registry/partial.js';
 import { familiarName, familiarString, type Reference } from '../registry/reference.js';
 import { assertUsable, settleDurability } from './durability.js';
+import { recordImageEvent } from './events.js';
 import { LayerFetcher } from './layer-fetcher.js';
 import { Pool } from './pool.js';
 import type { PullEvent } from './pull-events.js';
@@ -96,6 +97,7 @@ export async function pull(
         await fetcher.bring(target.layers, signal);
         clock.lap('layers');
         const result = await publish(store, reference, target);
+        recordImageEvent(store, 'pull', label, label);
         clock.lap('commit');
         onEvent({
           event: 'done',

@@ -3,6 +3,7 @@ import { GantryError } from '../core/errors.js';
 import { plainName } from '../runtime/container-record.js';
 import { checkContainerName } from '../runtime/names.js';
 import { enter } from './create-container.js';
+import { recordContainerEvent } from './events.js';
 import { withContainer } from './running-container.js';
 import type { Store } from './store.js';
 
@@ -12,13 +13,14 @@ export async function renameContainer(store: Store, what: string, name: string):
     throw new GantryError('ERR_INVALID_ARGUMENT', 'Neither old nor new names may be empty');
   }
   const asked = checkContainerName(name.replace(/^\//, ''));
-  await withContainer(store, what, ({ records, record }) => {
+  await withContainer(store, what, async ({ records, record }) => {
     if (plainName(record) === asked) {
       throw new GantryError(
         'ERR_INVALID_ARGUMENT',
         'Renaming a container with the same name as its current name',
       );
     }
-    return enter(store, records, record, { asked, sync: true });
+    await enter(store, records, record, { asked, sync: true });
+    recordContainerEvent(store, { ...record, Name: `/${asked}` }, 'rename', { oldName: record.Name });
   });
 }

@@ -24,6 +24,7 @@ import { type ShimLogWriter, shimLogWriter } from '../runtime/shim-log-writer.js
 import { keepLog } from './container-log.js';
 import { conclude, findContainer, releaseFiles, releaseResources } from './containers.js';
 import { type ContainerImage, type CreatedContainer, createContainer } from './create-container.js';
+import { recordContainerEvent } from './events.js';
 import { forwardSignals } from './forward-signals.js';
 import { prepareContainer } from './prepare-container.js';
 import type { Store } from './store.js';
@@ -159,6 +160,7 @@ async function begin(
       supervisor: self,
     });
     records.put({ ...record, State }, { sync: false });
+    for (const action of ['attach', 'start']) recordContainerEvent(store, record, action);
     return { launched, log, ...attached };
   } catch (error) {
     await releaseResources(store, record.ID);

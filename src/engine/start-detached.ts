@@ -22,6 +22,7 @@ import { identify } from '../runtime/process-identity.js';
 import { startExitCode } from '../runtime/runtime-error.js';
 import { cleanupCommand } from './cleanup-command.js';
 import { conclude, findContainer, releaseResources, settleLocked } from './containers.js';
+import { recordContainerEvent } from './events.js';
 import { type PrepareOptions, prepareContainer } from './prepare-container.js';
 import type { Store } from './store.js';
 
@@ -101,6 +102,7 @@ export async function startLocked(
       detached: true,
     });
     records.put({ ...record, State, Gantry: options.gantry }, { sync: false });
+    recordContainerEvent(store, record, 'start');
   } catch (error) {
     await releaseResources(store, id);
     const message = error instanceof Error ? error.message : String(error);

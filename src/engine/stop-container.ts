@@ -11,6 +11,7 @@ import { runtimeCommand } from '../runtime/oci-runtime.js';
 import { isAlive } from '../runtime/process-identity.js';
 import { parseSignal } from '../runtime/signals.js';
 import { findContainer } from './containers.js';
+import { recordContainerEvent } from './events.js';
 import { notRunning, runtimeOf, withContainer } from './running-container.js';
 import type { Store } from './store.js';
 
@@ -38,7 +39,9 @@ export async function stopContainer(store: Store, what: string, options: StopOpt
     }
     if (!record.State.Running) return undefined;
     records.put(stopped, { sync: false });
-    send(record, asked ?? stopSignal(record));
+    const signal = asked ?? stopSignal(record);
+    send(record, signal);
+    recordContainerEvent(store, record, 'kill', { signal: String(signal) });
     if (record.State.Paused) {
       await runtimeCommand(runtimeOf(store, id), ['resume', id]);
       records.put({ ...stopped, State: transition(record.State, { to: 'unpause' }) }, { sync: false });
@@ -49,9 +52,11 @@ export async function stopContainer(store: Store, what: string, options: StopOpt
   const seconds = options.timeout ?? running.Config.StopTimeout ?? DEFAULT_TIMEOUT;
   if (!(await diesWithin(running, seconds < 0 ? Number.POSITIVE_INFINITY : seconds * 1000))) {
     send(running, SIGKILL);
+    recordContainerEvent(store, running, 'kill', { signal: String(SIGKILL) });
     await diesWithin(running, END_MS);
   }
   await recorded(store, running);
+  recordContainerEvent(store, running, 'stop');
 }
 
 /** ERR_NOT_FOUND; ERR_CONFLICT for one that does not run; ERR_INVALID_ARGUMENT for a signal that is none. */
@@ -65,6 +70,7 @@ export async function killContainer(store: Store, what: string, signal = 'KILL')
     const marked = ends ? { ...record, HasBeenManuallyStopped: true } : record;
     if (ends) records.put(marked, { sync: false });
     send(record, number);
+    recordContainerEvent(store, record, 'kill', { signal: String(number) });
     if (record.State.Paused && ends) {
       await runtimeCommand(runtimeOf(store, id), ['resume', id]);
       records.put({ ...marked, State: transition(record.State, { to: 'unpause' }) }, { sync: false });

@@ -9,6 +9,7 @@ import type { HostConfig } from '../runtime/create-request.js';
 import { checkLimits } from '../runtime/flags/resources.js';
 import { runtimeCommand } from '../runtime/oci-runtime.js';
 import { resources } from '../runtime/resources.js';
+import { recordContainerEvent } from './events.js';
 import { runtimeOf, withContainer } from './running-container.js';
 import type { Store } from './store.js';
 
@@ -66,6 +67,7 @@ export function updateContainer(
         throw new GantryError('ERR_RUNTIME', `Cannot update container ${id}: ${stderr.trim()}`);
     }
     records.putHostConfig(id, after, { sync: true });
+    recordContainerEvent(store, record, 'update');
     return made.warnings;
   });
 }

@@ -18,6 +18,7 @@ import {
   removeVolume,
   type VolumeDocument,
 } from '../runtime/volumes.js';
+import { recordEvent } from './events.js';
 import { type Filters, isTrue, knownFilters, labelMatches } from './filters.js';
 import type { Store } from './store.js';
 import { treeSize } from './write-layer-size.js';
@@ -40,11 +41,15 @@ export async function createVolume(store: Store, options: CreateVolumeOptions): 
     const { labels = {} } = options;
     if (Object.keys(labels).length > 0) labelVolume(store.root, name, unnamed(labels, options.name));
     ensureVolume(store.root, name);
+    recordVolumeEvent(store, 'create', name);
     return name;
   } finally {
     held.release();
   }
 }
+
+const recordVolumeEvent = (store: Store, action: string, id: string): void =>
+  recordEvent(store, { type: 'volume', action, id, attributes: { driver: 'local' } });
 
 const unnamed = (labels: Labels, name: string | undefined): Labels =>
   name === undefined ? { ...labels, [ANONYMOUS]: '' } : labels;
@@ -87,6 +92,7 @@ export async function removeUnusedVolume(
       });
     }
     await removeVolume(store.root, name);
+    recordVolumeEvent(store, 'destroy', name);
   } finally {
     held.release();
   }
@@ -120,6 +126,7 @@ export async function pruneVolumes(
       if (!wanted) continue;
       reclaimed += treeSize(Mountpoint, new Set());
       await removeVolume(store.root, Name);
+      recordVolumeEvent(store, 'destroy', Name);
       names.push(Name);
     }
     return { names, reclaimed };
