@@ -18,6 +18,7 @@ import { containerInspectCommand, imageInspectCommand, inspectCommand } from './
 import { logsCommand } from './commands/logs.js';
 import { networkCommand } from './commands/network.js';
 import { pauseCommand, renameCommand, unpauseCommand, waitCommand } from './commands/pause.js';
+import { portCommand } from './commands/port.js';
 import { psCommand } from './commands/ps.js';
 import { pullCommand } from './commands/pull.js';
 import { serveCommand } from './commands/registry-serve.js';
@@ -50,6 +51,7 @@ const lifeCycle = (session: Session): Command[] => [
   renameCommand(session),
   updateCommand(session),
   logsCommand(session),
+  portCommand(session),
   attachCommand(session),
   execCommand(session),
   topCommand(session),

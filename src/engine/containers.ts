@@ -221,10 +221,11 @@ export async function releaseResources(store: Store, id: ContainerID): Promise<v
 
 /** What is left when the runtime has forgotten the container: bundle and mount. */
 export async function releaseFiles(store: Store, id: ContainerID): Promise<void> {
-  await rm(bundleDirectory(store.root, id), { recursive: true, force: true, maxRetries: 5 }); // conmon takes away its own
   await detachNetwork(store, id);
   const layers = store.layers.db.mounts.get(id);
   if (layers !== undefined) await store.driver.unmount(layers.mountID);
+  // Last: it tells that there is something left. Again where conmon was just taking its own away.
+  await rm(bundleDirectory(store.root, id), { recursive: true, force: true, maxRetries: 5 });
 }
 
 async function removeLayers(store: Store, id: ContainerID): Promise<void> {

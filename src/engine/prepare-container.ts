@@ -2,7 +2,7 @@
 import { GantryError } from '../core/errors.js';
 import { readBeneath } from '../runtime/beneath.js';
 import { bundle } from '../runtime/bundle.js';
-import { bundleDirectory, writeBundle } from '../runtime/bundle-directory.js';
+import { bundleDirectory, freshBundle, writeBundle } from '../runtime/bundle-directory.js';
 import type { ContainerRecord } from '../runtime/container-record.js';
 import type { ContainerStore } from '../runtime/container-store.js';
 import { findInit, hostFacts, runDirectory } from '../runtime/host-facts.js';
@@ -54,6 +54,8 @@ export async function prepareContainer(
       hint: `gantry rm ${id}`,
     });
   }
+  const directory = bundleDirectory(store.root, id);
+  freshBundle(directory);
   const rootfs = await store.driver.mount(layers.mountID, { volatile: hostConfig.AutoRemove });
   const accounts = { passwd: readBeneath(rootfs, '/etc/passwd'), group: readBeneath(rootfs, '/etc/group') };
   const network = await attachNetwork(store, record, hostConfig);
@@ -85,7 +87,6 @@ export async function prepareContainer(
     host,
   });
   for (const warning of warnings) options.onWarning?.(warning);
-  const directory = bundleDirectory(store.root, id);
   writeBundle(directory, spec, runtime);
   return { runtime, bundle: directory, rootfs, cwd: spec.process.cwd };
 }

@@ -13,7 +13,7 @@
  * Without `_OCI_SYNCPIPE` conmon ends without a word. Its working directory is the bundle: `oom` is made there.
  */
 import { spawn } from 'node:child_process';
-import { closeSync, existsSync, openSync, readdirSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -67,15 +67,14 @@ export function recordedExit(bundle: string): number | undefined {
 
 /**
  * Waits until a `create` that was under way when gantry was killed is over: only then the runtime knows the container
- * that is to be deleted. conmon and the runtime have the bundle among their arguments.
+ * that is to be deleted. conmon and the runtime have the bundle among their arguments; the conmon that waits for us as
+ * its exit command is not meant.
  */
 export async function creationDone(bundle: string): Promise<void> {
   if (!existsSync(join(bundle, 'conmon.err'))) return;
-  const over = (): boolean =>
-    existsSync(join(bundle, 'pid')) ||
-    !readdirSync('/proc').some(
-      (pid) => /^\d+$/.test(pid) && readText(`/proc/${pid}/cmdline`).includes(bundle),
-    );
+  const creates = (pid: string): boolean =>
+    /^\d+$/.test(pid) && Number(pid) !== process.ppid && readText(`/proc/${pid}/cmdline`).includes(bundle);
+  const over = (): boolean => existsSync(join(bundle, 'pid')) || !readdirSync('/proc').some(creates);
   for (let waited = 0; waited < DONE_MS && !over(); waited += POLL_MS) await sleep(POLL_MS);
 }
 
@@ -89,7 +88,8 @@ export async function shimDone(bundle: string, id: string): Promise<void> {
     const [program, ...args] = readText(`/proc/${pid}/cmdline`).split('\0');
     return program?.endsWith('conmon') === true && args.includes(id) && recordedExit(bundle) === undefined;
   };
-  for (let waited = 0; pid > 0 && waited < DONE_MS && writes(); waited += POLL_MS) await sleep(POLL_MS);
+  for (let waited = 0; pid > 0 && pid !== process.ppid && waited < DONE_MS && writes(); waited += POLL_MS)
+    await sleep(POLL_MS);
 }
 
 export const recordedOom = (bundle: string): boolean => existsSync(join(bundle, 'oom'));
@@ -126,7 +126,10 @@ export async function supervise(options: SuperviseOptions): Promise<Supervised> 
   const first = data > 0 ? identify(data) : undefined;
   if (first === undefined || shim === undefined) {
     await deleteFromRuntime(runtime, id);
-    throw failed(message ?? readText(join(bundle, 'conmon.err')));
+    const said = message ?? readText(join(bundle, 'conmon.err'));
+    // Nothing is under way: nobody has to wait for this conmon, which itself waits for the exit command.
+    for (const name of ['conmon.err', 'conmon.pid']) rmSync(join(bundle, name), { force: true });
+    throw failed(said);
   }
   return {
     process: first,

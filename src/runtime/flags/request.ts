@@ -115,7 +115,8 @@ function network({ network: mode, publish, publishAll }: RunFlags): string {
 
 function restartPolicy({ restart, rm }: RunFlags): RestartPolicy {
   const policy = parseRestartPolicy(restart ?? 'no');
-  if (rm && policy.Name !== 'no') throw invalid('conflicting options: cannot specify both --restart and --rm');
+  if (rm && policy.Name !== 'no')
+    throw invalid('conflicting options: cannot specify both --restart and --rm');
   return policy;
 }
 
