@@ -74,12 +74,16 @@ export function networkSettings(
   };
 }
 
-type PortMap = Readonly<
+/** Of a running container; empty for another. */
+export const containerPorts = ({ ID, Config, State }: ContainerRecord): PortMap =>
+  State.Running ? portMap(Config.ExposedPorts, readEndpoint(ID)) : {};
+
+export type PortMap = Readonly<
   Record<string, readonly { readonly HostIp: string; readonly HostPort: string }[] | null>
 >;
 
 /** By `80/tcp`: where it is published, null where it is only exposed. */
-export function portMap(
+function portMap(
   exposed: Readonly<Record<string, unknown>> | null | undefined,
   endpoint: Endpoint | undefined,
 ): PortMap {

@@ -209,9 +209,10 @@ function eventFilter(filters: Filters): (event: StoredEvent) => boolean {
   const any = (name: string, matches: (value: string) => boolean) => filters.get(name)?.some(matches) ?? true;
   return ({ Type, Action, Actor: { ID, Attributes } }) => {
     const object = (value: string) => ID.startsWith(value) || Attributes.name === value;
+    // An image's, or a container's of it; `redis` stands for every tag.
+    const images = Type === 'image' ? [ID, Attributes.name] : [Attributes.image];
     const image = (value: string) =>
-      (Type === 'image' && object(value)) ||
-      [Attributes.image, Attributes.image?.replace(/:[^:/]*$/, '')].includes(value);
+      images.some((name) => name === value || name?.replace(/:[^:/]*$/, '') === value);
     return (
       any('type', (value) => Type === value) &&
       any('event', (value) => Action === value || Action.startsWith(`${value}:`)) &&

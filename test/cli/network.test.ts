@@ -142,6 +142,15 @@ describe.skipIf(why !== undefined)(`network${why ? ` (skipped: ${why})` : ''}`, 
         '80/tcp': [{ HostIp: '0.0.0.0', HostPort: '8080' }],
         '81/udp': [{ HostIp: '127.0.0.1', HostPort: '9000' }],
       });
+      expect(net.gantry('port', 'web').stdout).toBe('80/tcp -> 0.0.0.0:8080\n81/udp -> 127.0.0.1:9000\n');
+      expect(net.gantry('port', 'web', '80').stdout).toBe('0.0.0.0:8080\n');
+      expect(net.gantry('port', 'web', '81')).toMatchObject({
+        status: 1,
+        stderr: "gantry: no public port '81/tcp' published for web\n",
+      });
+      expect(net.gantry('ps', '--format', '{{.Ports}}').stdout).toBe(
+        '0.0.0.0:8080->80/tcp, 127.0.0.1:9000->81/udp\n',
+      );
       const address = inspect('web', '{{.NetworkSettings.IPAddress}}');
       expect(address).toMatch(/^172\.17\.0\.\d+$/);
       expect(inspect('web', '{{.NetworkSettings.Networks.bridge.Gateway}}')).toBe('172.17.0.1');
@@ -202,6 +211,37 @@ describe.skipIf(why !== undefined)(`network${why ? ` (skipped: ${why})` : ''}`, 
     expect(net.run('sh', '-c', 'ls /run/gantry/network/endpoints').stdout).toBe('');
     expect(net.gantry('run', '--rm', '-p', '8081:80', image, 'true').status).toBe(0);
     net.gantry('rm', 'killed');
+  });
+
+  it('a detached container keeps its ports until it ends, and gets them again at a start', async () => {
+    expect(
+      net.gantry('run', '-d', '--name', 'shop', '-p', '8090:80', image, 'sh', '-c', SERVE),
+    ).toMatchObject({
+      status: 0,
+      stderr: '',
+    });
+    expect(await ask(8090)).toMatch('served-by-');
+    expect(net.gantry('stop', '-t', '0', 'shop').status).toBe(0);
+    expect(net.gantry('port', 'shop').stdout).toBe('');
+    expect(net.run('sh', '-c', 'ls /run/gantry/network/endpoints').stdout).toBe('');
+    expect(net.gantry('start', 'shop').status).toBe(0);
+    expect(await ask(8090)).toMatch('served-by-');
+    net.gantry('rm', '-f', 'shop');
+    expect(net.run('iptables', '-t', 'nat', '-S').stdout).not.toContain('8090');
+    const actions = net.gantry(
+      'events',
+      '--since',
+      '1h',
+      '--until',
+      '0s',
+      '-f',
+      'type=network',
+      '-f',
+      'network=bridge',
+      '--format',
+      '{{.Action}}',
+    );
+    expect(lines(actions.stdout).slice(-4)).toEqual(['connect', 'disconnect', 'connect', 'disconnect']);
   });
 
   it('tells which plugins are missing', () => {
