@@ -6,6 +6,7 @@ import { GantryError } from '../core/errors.js';
 import { type ContainerRecord, plainName } from '../runtime/container-record.js';
 import type { HostConfig } from '../runtime/create-request.js';
 import { addressOf, attach, detach, type Endpoint, readEndpoint } from '../runtime/network/endpoint.js';
+import { shareNames } from '../runtime/network/names.js';
 import { isPredefined, predefinedID } from '../runtime/network/network-store.js';
 import { publishPorts } from '../runtime/network/ports.js';
 import { recordNetworkEvent } from './events.js';
@@ -33,6 +34,10 @@ export async function attachNetwork(
   const endpoint = await attach({
     containerID: record.ID,
     containerName: plainName(record),
+    names: [
+      ...new Set([plainName(record), record.ID.slice(0, 12), record.Config.Hostname || plainName(record)]),
+    ],
+    hostsPath: record.HostsPath,
     network,
     publish: (taken) => publishPorts(record.Config, hostConfig, taken),
   });
@@ -40,12 +45,19 @@ export async function attachNetwork(
   return { namespace: endpoint.call.netns, address: addressOf(endpoint)?.address ?? '' };
 }
 
+/** After its hosts file is written: tells it the others on its network, and them of it. */
+export async function announceContainer(id: string): Promise<void> {
+  const endpoint = readEndpoint(id);
+  if (endpoint !== undefined) await shareNames(endpoint.network);
+}
+
 /** Gives back what a container had of its network; idempotent, quick for one without. */
 export async function detachNetwork(store: Store, id: string): Promise<void> {
   const endpoint = readEndpoint(id);
   await detach(id);
-  if (endpoint?.result !== undefined)
-    recordNetworkEvent(store, endpoint.network, 'disconnect', { container: id });
+  if (endpoint?.result === undefined) return;
+  await shareNames(endpoint.network);
+  recordNetworkEvent(store, endpoint.network, 'disconnect', { container: id });
 }
 
 /** NetworkSettings of `container inspect`. */

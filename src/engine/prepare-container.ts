@@ -10,7 +10,7 @@ import { bindMount, tmpfsMounts } from '../runtime/mount-points.js';
 import { writeNetworkFiles } from '../runtime/network-files.js';
 import { chooseRuntime, type OciRuntime } from '../runtime/oci-runtime.js';
 import { resolveUser } from '../runtime/user.js';
-import { attachNetwork } from './container-network.js';
+import { announceContainer, attachNetwork } from './container-network.js';
 import type { Store } from './store.js';
 
 export interface PrepareOptions {
@@ -65,6 +65,7 @@ export async function prepareContainer(
     extraHosts: hostConfig.ExtraHosts ?? [],
     ...(network === undefined ? {} : { address: network.address }),
   });
+  if (network !== undefined) await announceContainer(id);
   const { default: defaultSeccomp } = await import('../runtime/seccomp-default.json', {
     with: { type: 'json' },
   });

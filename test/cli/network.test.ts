@@ -1,4 +1,6 @@
 import { once } from 'node:events';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openStore } from '../../src/engine/store.js';
@@ -189,6 +191,9 @@ describe.skipIf(why !== undefined)(`network${why ? ` (skipped: ${why})` : ''}`, 
       const call = (network: string) =>
         net.gantry('run', '--rm', '--network', network, image, 'busybox', 'nc', '-w', '2', address, '80');
       expect(call('one').stdout).toBe('served-by-server\n');
+      const byName = (name: string) =>
+        net.gantry('run', '--rm', '--network', 'one', image, 'busybox', 'nc', '-w', '2', name, '80');
+      expect(byName('server').stdout).toBe('served-by-server\n');
       expect(call('two')).toMatchObject({ status: 1, stdout: '' });
       expect(call('none')).toMatchObject({ status: 1, stdout: '' });
       expect(net.gantry('network', 'rm', 'one').stderr).toMatch(
@@ -200,6 +205,41 @@ describe.skipIf(why !== undefined)(`network${why ? ` (skipped: ${why})` : ''}`, 
     }
     expect(net.gantry('network', 'rm', 'one').status).toBe(0);
     expect(net.run('ip', '-o', 'link').stdout).not.toContain('gn-');
+  });
+
+  it('containers on a network know each other by name as they come and go; what one wrote itself stays', async () => {
+    net.gantry('network', 'create', 'named');
+    const file = (name: string) => join(dir.path, 'containers', inspect(name, '{{.Id}}'), 'hosts');
+    const hosts = (name: string) => readFileSync(file(name), 'utf8');
+    const stopFirst = await running('first', '--network', 'named');
+    const own = hosts('first');
+    writeFileSync(file('first'), '10.9.9.9\town\n', { flag: 'a' });
+    const stopSecond = await running('second', '--network', 'named');
+    const address = inspect('second', '{{.NetworkSettings.Networks.named.IPAddress}}');
+    const id = inspect('second', '{{.Id}}').slice(0, 12);
+    expect(hosts('first')).toContain(
+      `# containers on named\n${address}\tsecond ${id}\n# end of containers\n`,
+    );
+    expect(hosts('second')).toContain(`\tfirst ${inspect('first', '{{.Id}}').slice(0, 12)}\n`);
+    await stopSecond();
+    expect(hosts('first')).toBe(`${own}10.9.9.9\town\n`);
+    await stopFirst();
+    expect(net.gantry('network', 'rm', 'named').status).toBe(0);
+  });
+
+  it('a run that is killed at any moment leaves nothing of its network', async () => {
+    for (const pause of [150, 200, 250, 300, 350, 400, 500]) {
+      const child = net.start('run', '--name', 'brief', '-p', '8083:80', image, 'sleep', '100');
+      await sleep(pause);
+      child.kill('SIGKILL');
+      if (child.signalCode === null && child.exitCode === null) await once(child, 'exit');
+      net.gantry('ps', '-a');
+      net.gantry('rm', '-f', 'brief');
+    }
+    const left = net.run('sh', '-c', 'ls /run/gantry/network/endpoints; grep netns /proc/self/mountinfo');
+    expect(left.stdout).toBe('');
+    expect(net.run('iptables', '-t', 'nat', '-S').stdout).not.toContain('8083');
+    expect(net.run('ip', '-o', 'link', 'show', 'type', 'veth').stdout).toBe('');
   });
 
   it('a killed run gives its network back by the next command', async () => {

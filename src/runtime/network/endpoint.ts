@@ -26,6 +26,10 @@ export interface Endpoint {
   readonly containerID: string;
   /** The container's, for who looks at the network. */
   readonly containerName: string;
+  /** What others on its network find it under: name, id, hostname. */
+  readonly names: readonly string[];
+  /** Its hosts file. */
+  readonly hostsPath: string;
   readonly network: Network;
   readonly ports: readonly PublishedPort[];
   readonly call: CniCall;
@@ -74,26 +78,25 @@ export function addressOf({ result }: Endpoint): Address | undefined {
   return { address, bits: Number(bits), gateway: ip.gateway ?? '', mac };
 }
 
-export interface AttachOptions {
-  readonly containerID: string;
-  readonly containerName: string;
-  readonly network: Network;
+export interface AttachOptions
+  extends Pick<Endpoint, 'containerID' | 'containerName' | 'names' | 'hostsPath' | 'network'> {
   /** Asked while no other container can be given a port; `taken` are those of running ones. */
   readonly publish: (taken: readonly PublishedPort[]) => Promise<readonly PublishedPort[]>;
 }
 
 /** Makes a namespace and puts it on the network. ERR_RUNTIME_MISSING, ERR_CONFLICT for a port, ERR_RUNTIME. */
 export async function attach(options: AttachOptions): Promise<Endpoint> {
-  const { containerID, containerName, network } = options;
+  const { publish, ...own } = options;
+  const { containerID, network } = own;
   findPlugins(PLUGINS);
   await detach(containerID); // what a start that was killed left
   const directory = directoryOf(containerID);
   const held = await lockNetworks();
   let endpoint: Endpoint;
   try {
-    const ports = await options.publish(readEndpoints().flatMap((other) => other.ports));
+    const ports = await publish(readEndpoints().flatMap((other) => other.ports));
     const call = cniCall(network, ports, containerID, join(directory, 'netns'));
-    endpoint = { containerID, containerName, network, ports, call };
+    endpoint = { ...own, ports, call };
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     writeFileAtomic(join(directory, 'endpoint.json'), JSON.stringify(endpoint));
   } finally {
