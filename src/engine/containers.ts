@@ -39,6 +39,8 @@ const KILLED = 128 + 9;
 const LOST = 255;
 /** For conmon to write the end down, and for others to let go of the lock. */
 const SETTLE_MS = 3000;
+/** A start holds the lock for so long, or for moments after it was killed: a child that was just forked has it too. */
+const STARTING_MS = 100;
 const POLL_MS = 5;
 
 /** Every container, newest first, settled as far as the caller may: a list is worth more than none. */
@@ -74,7 +76,7 @@ function isStale(store: Store, { ID, State }: ContainerRecord): boolean {
 /** Brings a record up to date, unless somebody is at it for long. */
 async function settle(store: Store, records: ContainerStore, id: ContainerID): Promise<void> {
   const running = records.get(id)?.State;
-  const patience = AbortSignal.timeout(running?.Running || running?.Restarting ? SETTLE_MS : 1);
+  const patience = AbortSignal.timeout(running?.Running || running?.Restarting ? SETTLE_MS : STARTING_MS);
   const held = await store.lockNamed('containers', id, { signal: patience }).catch(() => undefined);
   if (held === undefined) return;
   try {

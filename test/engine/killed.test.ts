@@ -79,7 +79,7 @@ describe.skipIf(why !== undefined)(`killed${why ? ` (skipped: ${why})` : ''}`, {
     for (let round = 0; round < TIMES * 2; round++) {
       const id = await create('sleep 600');
       const child = spawn(process.execPath, [cli, '--root', store.root, 'start', id], { stdio: 'ignore' });
-      await sleep(90 + (round * 200) / (TIMES * 2));
+      await sleep(70 + (round * 220) / (TIMES * 2));
       child.kill('SIGKILL');
       await once(child, 'exit');
       const [record] = await listContainers(store);
