@@ -9,15 +9,13 @@ import type { Lock } from '../core/lock.js';
 import { checkVolumeName } from '../runtime/flags/volume.js';
 import {
   ANONYMOUS,
-  ensureVolume,
   type Labels,
   labelVolume,
-  newVolumeName,
   readVolume,
   readVolumes,
-  removeVolume,
   type VolumeDocument,
-} from '../runtime/volumes.js';
+} from '../runtime/volume-store.js';
+import { ensureVolume, newVolumeName, removeVolume } from '../runtime/volumes.js';
 import { recordEvent } from './events.js';
 import { type Filters, isTrue, knownFilters, labelMatches } from './filters.js';
 import type { Store } from './store.js';

@@ -84,6 +84,9 @@ describe.skipIf(why !== undefined)(`network${why ? ` (skipped: ${why})` : ''}`, 
       Containers: {},
       Labels: { a: 'b' },
     });
+    expect(net.gantry('inspect', '-f', '{{.Name}} {{.Driver}}', 'back', 'host').stdout).toBe(
+      'back bridge\nhost host\n',
+    );
     for (const [args, message] of [
       [['back'], 'network with name back already exists'],
       [['--subnet', '10.77.0.128/25', 'other'], 'Pool overlaps with other one on this address space'],

@@ -64,16 +64,24 @@ describe('volume', () => {
     expect((await volume('inspect', '../containers')).code).toBe(1);
   });
 
+  it('inspect of anything finds it too', async () => {
+    const { out } = await runCli(dir.path, 'inspect', '-f', '{{.Mountpoint}}', 'cache');
+    expect(out).toBe(`${join(dir.path, 'volumes/cache/_data')}\n`);
+    expect((await runCli(dir.path, 'inspect', '--type', 'volume', '..')).err).toBe(
+      'gantry: Error: No such volume: ..\n',
+    );
+  });
+
   it('ls lists by name, filtered', async () => {
-    await volume('create', 'bbb');
+    await volume('create', 'shelf');
     mkdirSync(join(dir.path, 'volumes/not-a-volume'));
     writeFileSync(join(dir.path, 'volumes/metadata.db'), 'dockerd keeps one');
     expect(lines((await volume('ls', '-q')).out).filter((name) => name.length < 60)).toEqual([
-      'bbb',
       'cache',
+      'shelf',
     ]);
     expect((await volume('ls', '-q', '-f', 'label=tier=fast')).out).toBe('cache\n');
-    expect((await volume('ls', '-q', '-f', 'name=bb')).out).toBe('bbb\n');
+    expect((await volume('ls', '-q', '-f', 'name=hel')).out).toBe('shelf\n');
     expect((await volume('ls', '-f', 'name=cache', '--format', '{{.Name}}: {{.Labels}}')).out).toBe(
       'cache: tier=fast,x=\n',
     );
@@ -81,13 +89,13 @@ describe('volume', () => {
   });
 
   it('rm removes, goes on after one that is not there, and forgives it with -f', async () => {
-    expect(await volume('rm', 'nosuch', 'bbb')).toEqual({
+    expect(await volume('rm', 'nosuch', 'shelf')).toEqual({
       code: 1,
-      out: 'bbb\n',
+      out: 'shelf\n',
       err: 'gantry: get nosuch: no such volume\n',
     });
     expect(await volume('rm', '-f', 'nosuch')).toEqual({ code: 0, out: 'nosuch\n', err: '' });
-    expect(existsSync(join(dir.path, 'volumes/bbb'))).toBe(false);
+    expect(existsSync(join(dir.path, 'volumes/shelf'))).toBe(false);
   });
 
   describe.skipIf(why !== undefined)(`with containers${why ? ` (skipped: ${why})` : ''}`, () => {
