@@ -145,6 +145,20 @@ describe('volume', () => {
       expect(await volume('rm', 'data')).toEqual({ code: 0, out: 'data\n', err: '' });
     });
 
+    it('system prune takes networks, and anonymous volumes when asked', async () => {
+      await runCli(dir.path, 'network', 'create', '--subnet', '10.231.7.0/24', 'unused');
+      const anonymous = (await volume('create')).out;
+      expect((await runCli(dir.path, 'system', 'prune', '--volumes', '--filter', 'until=1h')).err).toBe(
+        'gantry: The "until" filter is not supported with "--volumes"\n',
+      );
+      expect((await runCli(dir.path, 'system', 'prune', '-f')).out).toContain(
+        'Deleted Networks:\nunused\n\n',
+      );
+      expect((await runCli(dir.path, 'system', 'prune', '-f', '--volumes')).out).toContain(
+        `Deleted Volumes:\n${anonymous}\n`,
+      );
+    });
+
     it('removal waits for a container that is being made', async () => {
       await createVolume(store, { name: 'race' });
       const creating = await lockVolumes(store, 'shared');
