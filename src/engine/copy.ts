@@ -20,6 +20,7 @@ import { RootedDir } from '../core/rooted-dir.js';
 import { packTree } from '../core/tar/pack.js';
 import { TAR_END } from '../core/tar/writer.js';
 import { ContainerStore } from '../runtime/container-store.js';
+import { tmpfsMounts } from '../runtime/mount-points.js';
 import { type ContainerRoot, openContainerRoot } from './container-root.js';
 import { CopyWriter } from './copy-writer.js';
 import type { Store } from './store.js';
@@ -245,13 +246,13 @@ function destination(tree: Tree, path: string, source: Source): { into: string; 
 
 /** Docker's words for a place that the container was given to read only. */
 function checkWritable(store: Store, { root }: { readonly root: ContainerRoot }, into: string): void {
-  const path = `/${into}/`;
-  const mounts = Object.values(root.record.MountPoints)
-    .filter(({ Destination }) => path.startsWith(`${Destination}/`))
+  const { MountPoints, ID } = root.record;
+  const hostConfig = new ContainerStore(store.root).hostConfig(ID);
+  const tmpfs = tmpfsMounts(hostConfig).map(({ destination: at }) => ({ Destination: at, RW: true }));
+  const [mount] = [...Object.values(MountPoints), ...tmpfs]
+    .filter(({ Destination }) => `/${into}/`.startsWith(`${Destination}/`))
     .sort((a, b) => b.Destination.length - a.Destination.length);
-  const readOnly =
-    mounts[0] === undefined
-      ? new ContainerStore(store.root).hostConfig(root.record.ID).ReadonlyRootfs && 'container rootfs'
-      : !mounts[0].RW && 'mounted volume';
-  if (readOnly) throw new GantryError('ERR_CONFLICT', `${readOnly} is marked read-only`);
+  if (mount?.RW ?? !hostConfig.ReadonlyRootfs) return;
+  const what = mount === undefined ? 'container rootfs' : 'mounted volume';
+  throw new GantryError('ERR_CONFLICT', `${what} is marked read-only`);
 }

@@ -285,6 +285,11 @@ describe.skipIf(why !== undefined)(`cp${why ? ` (skipped: ${why})` : ''}`, () =>
     ok('a', 'fixed:/rw');
     expect(existsSync(join(root, 'volumes/vol3/_data/a'))).toBe(true);
     gantry('rm', 'fixed');
+    const run = ['run', '-d', '--name', 'fixed', '--read-only', '--tmpfs', '/scratch', image, 'sleep', '100'];
+    expect(gantry(...run).code).toBe(0);
+    ok('a', 'fixed:/scratch');
+    expect(cp('a', 'fixed:/tmp').err).toBe('gantry: container rootfs is marked read-only\n');
+    gantry('rm', '-f', 'fixed');
   });
 
   it('a live container that swaps directories for links reaches nothing of the host (CVE-2018-15664)', () => {
