@@ -23,8 +23,12 @@ export function foreground(session: Session): ForegroundOptions {
   };
 }
 
-/** An error before the container's command ran is 125, 126 or 127; Ctrl-C stays what it is. */
-export async function withStartExitCode(session: Session, act: () => Promise<number>): Promise<void> {
+/** An error before the command ran is 126, 127 or `otherwise`; Ctrl-C stays what it is. */
+export async function withStartExitCode(
+  session: Session,
+  act: () => Promise<number>,
+  otherwise = 125,
+): Promise<void> {
   const { GantryError, isGantryError } = await import('../core/errors.js');
   const { startExitCode } = await import('../runtime/runtime-error.js');
   try {
@@ -34,6 +38,8 @@ export async function withStartExitCode(session: Session, act: () => Promise<num
     const { code, message, details, cause } = isGantryError(error)
       ? error
       : new GantryError('ERR_INTERNAL', (error as Error).message, {}, { cause: error });
-    throw new GantryError(code, message, { ...details, exitCode: startExitCode(error) }, { cause });
+    const known = startExitCode(error);
+    const exitCode = known === 125 ? otherwise : known;
+    throw new GantryError(code, message, { ...details, exitCode }, { cause });
   }
 }

@@ -5,10 +5,20 @@
 import { type Command, Option } from 'commander';
 import { VERSION } from '../core/version.js';
 import { command, group, named, withBooleanForms } from './command.js';
+import { attachCommand } from './commands/attach.js';
+import { cleanupCommand } from './commands/cleanup.js';
+import { cpCommand } from './commands/cp.js';
+import { createCommand } from './commands/create.js';
+import { eventsCommand } from './commands/events.js';
+import { execCommand } from './commands/exec.js';
 import { historyCommand } from './commands/history.js';
 import { imagesCommand } from './commands/images.js';
 import { infoCommand } from './commands/info.js';
 import { containerInspectCommand, imageInspectCommand, inspectCommand } from './commands/inspect.js';
+import { logsCommand } from './commands/logs.js';
+import { networkCommand } from './commands/network.js';
+import { pauseCommand, renameCommand, unpauseCommand, waitCommand } from './commands/pause.js';
+import { portCommand } from './commands/port.js';
 import { psCommand } from './commands/ps.js';
 import { pullCommand } from './commands/pull.js';
 import { serveCommand } from './commands/registry-serve.js';
@@ -17,12 +27,37 @@ import { rmiCommand } from './commands/rmi.js';
 import { runCommand } from './commands/run.js';
 import { startCommand } from './commands/start.js';
 import { statsCommand } from './commands/stats.js';
+import { killCommand, restartCommand, stopCommand } from './commands/stop.js';
 import { checkCommand } from './commands/system-check.js';
 import { dfCommand } from './commands/system-df.js';
 import { containerPruneCommand, imagePruneCommand, pruneCommand } from './commands/system-prune.js';
 import { tagCommand } from './commands/tag.js';
+import { topCommand } from './commands/top.js';
+import { updateCommand } from './commands/update.js';
 import { versionCommand } from './commands/version.js';
+import { volumeCommand } from './commands/volume.js';
 import { DEFAULT_ROOT, type Session } from './session.js';
+
+/** The commands that are found both at the top and under `container`. */
+const lifeCycle = (session: Session): Command[] => [
+  createCommand(session),
+  cpCommand(session),
+  startCommand(session),
+  stopCommand(session),
+  restartCommand(session),
+  killCommand(session),
+  pauseCommand(session),
+  unpauseCommand(session),
+  waitCommand(session),
+  renameCommand(session),
+  updateCommand(session),
+  logsCommand(session),
+  portCommand(session),
+  attachCommand(session),
+  execCommand(session),
+  topCommand(session),
+  statsCommand(session),
+];
 
 export function program(session: Session): Command {
   const made = command('gantry', 'Container image and runtime engine', '[OPTIONS] COMMAND')
@@ -42,10 +77,10 @@ export function program(session: Session): Command {
     tagCommand(session),
     rmiCommand(session),
     runCommand(session),
-    startCommand(session),
     psCommand(session),
-    statsCommand(session),
+    ...lifeCycle(session),
     rmCommand(session),
+    eventsCommand(session),
     infoCommand(session),
     versionCommand(session),
     group('image', 'Manage images', [
@@ -59,16 +94,18 @@ export function program(session: Session): Command {
     ]),
     group('container', 'Manage containers', [
       runCommand(session),
-      startCommand(session),
+      ...lifeCycle(session),
       named(psCommand(session), 'ls').alias('list').alias('ps'),
       containerInspectCommand(session),
-      statsCommand(session),
       rmCommand(session).alias('remove'),
       containerPruneCommand(session),
-    ]),
+    ]).addCommand(cleanupCommand(session), { hidden: true }),
+    volumeCommand(session),
+    networkCommand(session),
     group('registry', 'Hand images around', [serveCommand(session)]),
     group('system', 'Manage gantry', [
       dfCommand(session),
+      eventsCommand(session),
       pruneCommand(session),
       checkCommand(session),
       infoCommand(session),

@@ -8,7 +8,7 @@ import { type Filters, knownFilters, labelMatches } from './filters.js';
 import { resolveImage } from './image-index.js';
 import type { Store } from './store.js';
 
-const STATUSES = ['created', 'running', 'paused', 'exited', 'removing', 'dead'];
+const STATUSES = ['created', 'running', 'paused', 'restarting', 'exited', 'removing', 'dead'];
 
 /** Throws ERR_INVALID_ARGUMENT for a filter that is not known. */
 export function containerFilter(store: Store, filters: Filters): (record: ContainerRecord) => boolean {

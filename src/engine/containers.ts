@@ -6,25 +6,42 @@
  *   its process lives, its supervisor is gone    killed now (a foreground container ends with its CLI): exited 137
  *   its supervisor lives                         left alone: the end is being written, or nothing is wrong
  *
+ * A detached container's supervisor is conmon, and its word counts (detachedEnd): the exit file, else the process (it
+ * lives on without conmon), else a living conmon is waited for, else 255 "supervisor lost": never 0.
+ *
  * and what the dead left (mount, cgroup, bundle, `--rm` containers) goes with it.
  */
+import { spawn } from 'node:child_process';
+import { existsSync, rmSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { GantryError } from '../core/errors.js';
 import type { ContainerID } from '../core/ids.js';
 import { bundleDirectory, bundleRuntime } from '../runtime/bundle-directory.js';
-import { cgroupLayout } from '../runtime/cgroup-layout.js';
+import { cgroupLayout, oomKills } from '../runtime/cgroup-layout.js';
+import { creationDone, recordedExit, recordedOom, shimDone } from '../runtime/conmon.js';
 import type { ContainerRecord } from '../runtime/container-record.js';
 import { type Move, statusOf, transition } from '../runtime/container-state.js';
 import { ContainerStore } from '../runtime/container-store.js';
-import { runDirectory } from '../runtime/host-facts.js';
+import { exitDirectory, runDirectory } from '../runtime/host-facts.js';
 import { isAnonymousVolume } from '../runtime/mount-points.js';
 import { chooseRuntime, deleteFromRuntime } from '../runtime/oci-runtime.js';
 import { isAlive } from '../runtime/process-identity.js';
+import { wantsRestart } from '../runtime/restart-policy.js';
 import { removeVolume } from '../runtime/volumes.js';
+import { cleanupCommand } from './cleanup-command.js';
+import { detachNetwork } from './container-network.js';
+import { recordContainerEvent } from './events.js';
 import type { Store } from './store.js';
 
 const KILLED = 128 + 9;
 const LOST = 255;
+/** For conmon to write the end down, and for others to let go of the lock. */
+const SETTLE_MS = 3000;
+/** A start holds the lock for so long, or for moments after it was killed: a child that was just forked has it too. */
+const STARTING_MS = 100;
+const POLL_MS = 5;
 
 /** Every container, newest first, settled as far as the caller may: a list is worth more than none. */
 export async function listContainers(store: Store): Promise<ContainerRecord[]> {
@@ -32,7 +49,7 @@ export async function listContainers(store: Store): Promise<ContainerRecord[]> {
   await Promise.allSettled(
     records
       .list()
-      .filter(isStale)
+      .filter((record) => isStale(store, record))
       .map((record) => settle(store, records, record.ID)),
   );
   await Promise.allSettled(records.unfinished().map((id) => sweepUnfinished(store, records, id)));
@@ -43,35 +60,115 @@ export async function listContainers(store: Store): Promise<ContainerRecord[]> {
 export async function findContainer(store: Store, what: string): Promise<ContainerRecord> {
   const records = new ContainerStore(store.root);
   const record = records.find(what);
-  if (!isStale(record)) return record;
+  if (!isStale(store, record)) return record;
   await settle(store, records, record.ID);
   return records.find(what);
 }
 
-function isStale({ State }: ContainerRecord): boolean {
-  return State.Running && !(State.Supervisor !== undefined && isAlive(State.Supervisor));
+/** True when the record may lag behind what can be seen of its processes. */
+function isStale(store: Store, { ID, State }: ContainerRecord): boolean {
+  const { Supervisor, Process } = State;
+  if (State.Detached) return Process === undefined || !isAlive(Process);
+  if (State.Running || State.Restarting) return Supervisor === undefined || !isAlive(Supervisor);
+  return existsSync(bundleDirectory(store.root, ID)); // it is being started, or a start was killed
 }
 
+/** Brings a record up to date, unless somebody is at it for long. */
 async function settle(store: Store, records: ContainerStore, id: ContainerID): Promise<void> {
-  const held = await store.tryLockNamed('containers', id);
-  if (held === undefined) return; // somebody is at it
+  const running = records.get(id)?.State;
+  const patience = AbortSignal.timeout(running?.Running || running?.Restarting ? SETTLE_MS : STARTING_MS);
+  const held = await store.lockNamed('containers', id, { signal: patience }).catch(() => undefined);
+  if (held === undefined) return;
   try {
-    const record = records.get(id);
-    if (record === undefined || !isStale(record)) return;
-    await releaseResources(store, id);
-    const { Process } = record.State;
-    // Where the runtime's own state is lost the process is still ours to end.
-    if (Process !== undefined && isAlive(Process)) process.kill(Process.Pid, 'SIGKILL');
-    const sameBoot = Process?.BootID === store.bootID;
-    await conclude(store, records, record, {
-      to: 'exit',
-      at: new Date().toISOString(),
-      exitCode: sameBoot ? KILLED : LOST,
-      error: sameBoot ? '' : 'the machine was restarted while the container ran',
-    });
+    const before = records.get(id)?.State;
+    const after = await settleLocked(store, records, id);
+    if (before?.Supervisor?.BootID !== store.bootID || !(before.Detached || before.Restarting)) return;
+    if (after === undefined || after.State.Running) return;
+    // Who was to start it again died; the command that we call finds nothing to do when somebody else does.
+    const orphaned = after.State.Restarting && !isAlive(after.State.Supervisor!);
+    if (orphaned || wantsRestart(after, records.hostConfig(id))) callCleanup(store, after);
   } finally {
     held.release();
   }
+}
+
+/** `settle` for who holds the container's lock. Gives the record as it is then; undefined when it is gone. */
+export async function settleLocked(
+  store: Store,
+  records: ContainerStore,
+  id: ContainerID,
+): Promise<ContainerRecord | undefined> {
+  const record = records.get(id);
+  if (record === undefined || !isStale(store, record)) return record;
+  const { Process, Running, Restarting } = record.State;
+  const end = record.State.Detached ? await detachedEnd(store, record) : foregroundEnd(store, record);
+  if (end === undefined) return record;
+  await releaseResources(store, id);
+  // Where the runtime's own state is lost the process is still ours to end.
+  if (Process !== undefined && isAlive(Process)) process.kill(Process.Pid, 'SIGKILL');
+  if (Restarting)
+    records.put({ ...record, State: transition(record.State, { to: 'giveup' }) }, { sync: true });
+  if (Running)
+    await concludeRun(store, records, record, { to: 'exit', at: new Date().toISOString(), ...end });
+  return records.get(id);
+}
+
+/** A detached container with a restart policy is "restarting" at once: nobody who waits sees it ended in between. */
+async function concludeRun(
+  store: Store,
+  records: ContainerStore,
+  record: ContainerRecord,
+  exit: Move & { to: 'exit' },
+): Promise<void> {
+  const { Detached, Supervisor } = record.State;
+  const ended = { ...record, State: transition(record.State, exit) };
+  if (
+    !Detached ||
+    Supervisor?.BootID !== store.bootID ||
+    !wantsRestart(ended, records.hostConfig(record.ID))
+  ) {
+    return conclude(store, records, record, exit);
+  }
+  const State = transition(ended.State, { to: 'restart', supervisor: Supervisor }); // conmon waits for its cleanup command
+  records.put({ ...ended, State }, { sync: false });
+}
+
+interface End {
+  readonly exitCode: number;
+  readonly oomKilled?: boolean;
+  readonly error?: string;
+}
+
+const REBOOTED: End = { exitCode: LOST, error: 'the machine was restarted while the container ran' };
+
+const foregroundEnd = (store: Store, { State }: ContainerRecord): End =>
+  State.Process === undefined || State.Process.BootID === store.bootID ? { exitCode: KILLED } : REBOOTED;
+
+/** By conmon's word. Undefined while it lives and has not written the end yet, which it does at once. */
+async function detachedEnd(store: Store, { ID, State }: ContainerRecord): Promise<End | undefined> {
+  const bundle = bundleDirectory(store.root, ID);
+  for (let waited = 0; ; waited += POLL_MS) {
+    const supervised = State.Supervisor !== undefined && isAlive(State.Supervisor);
+    const exitCode = recordedExit(bundle); // read after the look at conmon: it writes, then ends
+    if (exitCode !== undefined) {
+      // A container that was killed from outside is not called out of memory.
+      const killed = exitCode === KILLED && (oomKills(cgroupLayout(), ID) > 0 || recordedOom(bundle));
+      return { exitCode, oomKilled: killed };
+    }
+    if (!supervised) break;
+    if (waited >= SETTLE_MS) return undefined;
+    await sleep(POLL_MS);
+  }
+  return State.Process?.BootID === store.bootID ? { exitCode: LOST, error: 'supervisor lost' } : REBOOTED;
+}
+
+/** Has `gantry container cleanup` start an ended container again, beside us and after us. */
+function callCleanup(store: Store, { ID, Gantry }: ContainerRecord): void {
+  if (Gantry === undefined) return;
+  const [program, ...args] = cleanupCommand(Gantry, store.root, ID);
+  spawn(program, args, { detached: true, stdio: 'ignore', cwd: '/' })
+    .on('error', () => {})
+    .unref();
 }
 
 /** A creation that was killed. Its lock is free then. */
@@ -95,28 +192,46 @@ export async function conclude(
   move: Move & { to: 'exit' | 'failed' },
 ): Promise<void> {
   const ended = { ...record, State: transition(record.State, move) };
+  if (move.to === 'exit') recordEnd(store, ended);
   if (records.hostConfig(record.ID).AutoRemove) await discard(store, records, ended, true);
   else records.put(ended, { sync: true });
+}
+
+/** `oom` where it was that, and `die`. */
+function recordEnd(store: Store, ended: ContainerRecord): void {
+  const { ExitCode, OOMKilled, StartedAt, FinishedAt } = ended.State;
+  if (OOMKilled) recordContainerEvent(store, ended, 'oom');
+  const seconds = Math.floor((Date.parse(FinishedAt) - Date.parse(StartedAt)) / 1000);
+  recordContainerEvent(store, ended, 'die', {
+    exitCode: String(ExitCode),
+    execDuration: String(Math.max(0, seconds)),
+  });
 }
 
 /** Ends what runs, and takes away cgroup, bundle and mount. The caller holds the container's lock. */
 export async function releaseResources(store: Store, id: ContainerID): Promise<void> {
   const stateDirectory = runDirectory(store.root);
-  const forced = bundleRuntime(bundleDirectory(store.root, id));
+  const directory = bundleDirectory(store.root, id);
+  const forced = bundleRuntime(directory);
   if (forced !== undefined) {
+    await creationDone(directory);
     await deleteFromRuntime(chooseRuntime({ forced, cgroups: cgroupLayout(), stateDirectory }), id);
+    await shimDone(directory, id);
   }
   await releaseFiles(store, id);
 }
 
 /** What is left when the runtime has forgotten the container: bundle and mount. */
 export async function releaseFiles(store: Store, id: ContainerID): Promise<void> {
-  await rm(bundleDirectory(store.root, id), { recursive: true, force: true });
+  await detachNetwork(store, id);
   const layers = store.layers.db.mounts.get(id);
   if (layers !== undefined) await store.driver.unmount(layers.mountID);
+  // Last: it tells that there is something left. Again where conmon was just taking its own away.
+  await rm(bundleDirectory(store.root, id), { recursive: true, force: true, maxRetries: 5 });
 }
 
 async function removeLayers(store: Store, id: ContainerID): Promise<void> {
+  await detachNetwork(store, id); // what a start that was killed left
   const layers = store.layers.db.mounts.get(id);
   if (layers === undefined) return;
   await store.driver.unmount(layers.mountID);
@@ -135,12 +250,16 @@ export async function discard(
   volumes: boolean,
 ): Promise<void> {
   const State = transition(record.State, { to: 'remove' });
+  const autoRemove = records.hostConfig(record.ID).AutoRemove;
   records.put({ ...record, State }, { sync: false });
   try {
     await removeLayers(store, record.ID);
     const points = volumes ? Object.values(record.MountPoints).filter(isAnonymousVolume) : [];
     for (const point of points) await removeVolume(store.root, point.Name!);
     await records.remove(record.ID);
+    recordContainerEvent(store, record, 'destroy');
+    // One that goes at its end leaves its exit code to who waits for it.
+    if (!autoRemove) rmSync(join(exitDirectory(store.root), record.ID), { force: true });
   } catch (error) {
     const dead = transition(State, { to: 'breakdown', error: (error as Error).message });
     records.put({ ...record, State: dead }, { sync: false });
@@ -168,7 +287,7 @@ export async function removeContainer(
     const record = records.get(found.ID);
     if (record === undefined) return found.ID; // it went by itself
     const status = statusOf(record.State);
-    if (status !== 'running' && status !== 'paused') {
+    if (status !== 'running' && status !== 'paused' && status !== 'restarting') {
       await discard(store, records, record, options.volumes ?? false);
       return record.ID;
     }
@@ -180,7 +299,16 @@ export async function removeContainer(
       );
     }
     await releaseResources(store, record.ID);
-    const State = transition(record.State, { to: 'exit', at: new Date().toISOString(), exitCode: KILLED });
+    const State = transition(
+      record.State,
+      status === 'restarting'
+        ? { to: 'giveup' }
+        : { to: 'exit', at: new Date().toISOString(), exitCode: KILLED },
+    );
+    if (status !== 'restarting') {
+      recordContainerEvent(store, record, 'kill', { signal: String(KILLED - 128) });
+      recordEnd(store, { ...record, State });
+    }
     await discard(store, records, { ...record, State }, options.volumes ?? false);
     return record.ID;
   } finally {

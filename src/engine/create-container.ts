@@ -6,6 +6,7 @@ import { cpus } from 'node:os';
 import { chainIDsOf, type ImageID } from '../core/digest/digest.js';
 import { GantryError } from '../core/errors.js';
 import { type ContainerID, newContainerID } from '../core/ids.js';
+import type { Lock } from '../core/lock.js';
 import type { ImageConfig } from '../core/oci/image-config.js';
 import { type ContainerRecord, type MountPoint, plainName } from '../runtime/container-record.js';
 import { CREATED } from '../runtime/container-state.js';
@@ -13,11 +14,16 @@ import { ContainerStore } from '../runtime/container-store.js';
 import type { CreateRequest } from '../runtime/create-request.js';
 import { checkLimits } from '../runtime/flags/resources.js';
 import { processArgs, withImageDefaults } from '../runtime/image-defaults.js';
+import { logLimits } from '../runtime/log-config.js';
+import { jsonLogPath } from '../runtime/log-paths.js';
 import { mountPoint, prepareBind, wantedMounts } from '../runtime/mount-points.js';
 import { checkContainerName, generateName } from '../runtime/names.js';
 import { writeNetworkFiles } from '../runtime/network-files.js';
 import { ensureVolume, fillVolume, newVolumeName, removeVolume } from '../runtime/volumes.js';
+import { checkNetwork } from './container-network.js';
+import { recordContainerEvent } from './events.js';
 import type { Store } from './store.js';
+import { lockVolumes } from './volumes.js';
 
 export interface ContainerImage {
   readonly id: ImageID;
@@ -39,6 +45,7 @@ export async function createContainer(
   const settings = withImageDefaults(request.config, image.config.config ?? {});
   const [path, ...args] = processArgs(settings);
   checkLimits(hostConfig, cpus().length);
+  checkNetwork(store, hostConfig);
   const wanted = wantedMounts(settings, hostConfig, newVolumeName);
   if (request.name !== undefined) checkContainerName(request.name);
 
@@ -47,6 +54,7 @@ export async function createContainer(
   const undo: (() => unknown)[] = [];
   const use = await store.lock('shared'); // nobody removes the image meanwhile
   const held = await store.lockNamed('containers', id);
+  let volumesHeld: Lock | undefined;
   try {
     undo.push(() => records.remove(id));
     records.makeDirectory(id);
@@ -59,6 +67,8 @@ export async function createContainer(
 
     const points: Record<string, MountPoint> = {};
     const volumes = wanted.filter((mount) => mount.Type === 'volume');
+    // Until the record names them, nothing else keeps `volume rm` away.
+    if (volumes.length > 0) volumesHeld = await lockVolumes(store, 'shared');
     const rootfs = volumes.some((mount) => mount.copyImage) ? await store.driver.mount(layers.mountID) : '';
     if (rootfs !== '') undo.push(() => store.driver.unmount(layers.mountID));
     for (const mount of wanted) {
@@ -93,23 +103,26 @@ export async function createContainer(
       OS: image.config.os || 'linux',
       RestartCount: 0,
       MountPoints: points,
-      LogPath: '',
+      LogPath: logLimits(hostConfig.LogConfig) === undefined ? '' : jsonLogPath(records.path(id)),
       HostnamePath: records.path(id, 'hostname'),
       HostsPath: records.path(id, 'hosts'),
       ResolvConfPath: records.path(id, 'resolv.conf'),
     };
-    return { id, name: await enter(store, records, record, { asked: request.name, sync }) };
+    const name = await enter(store, records, record, { asked: request.name, sync });
+    recordContainerEvent(store, { ...record, Name: `/${name}` }, 'create');
+    return { id, name };
   } catch (error) {
     for (const step of undo.reverse()) await step();
     throw error;
   } finally {
+    volumesHeld?.release();
     held.release();
     use.release();
   }
 }
 
 /** Writes the record under a name that no other has. One at a time does so, so a name is never given twice. */
-async function enter(
+export async function enter(
   store: Store,
   records: ContainerStore,
   record: ContainerRecord,

@@ -4,6 +4,7 @@ import { isGantryError } from '../core/errors.js';
 import type { GraphDriverData } from '../overlay/driver.js';
 import { type ContainerState, statusOf } from '../runtime/container-state.js';
 import { ContainerStore } from '../runtime/container-store.js';
+import { networkSettings } from './container-network.js';
 import { findContainer } from './containers.js';
 import type { Store } from './store.js';
 
@@ -51,21 +52,19 @@ export async function inspectContainer(store: Store, what: string): Promise<Cont
       }),
     ),
     Config: record.Config,
-    NetworkSettings: {
-      Bridge: '',
-      SandboxID: '',
-      Ports: {},
-      IPAddress: '',
-      Gateway: '',
-      MacAddress: '',
-      Networks: { [hostConfig.NetworkMode]: { IPAddress: '', Gateway: '', MacAddress: '' } },
-    },
+    NetworkSettings: networkSettings(record, hostConfig),
   };
 }
 
 function stateDocument(state: ContainerState): Readonly<Record<string, unknown>> {
-  const { Process: _process, Supervisor: _supervisor, RemovalInProgress: _removal, ...shown } = state;
-  return { Status: statusOf(state), ...shown };
+  const {
+    Process: _process,
+    Supervisor: _supervisor,
+    Detached: _detached,
+    RemovalInProgress: _removal,
+    ...shown
+  } = state;
+  return { Status: statusOf(state), ...shown, Running: state.Running || state.Restarting };
 }
 
 /** Null where the write layer is damaged: a broken container can be inspected all the same. */

@@ -6,6 +6,7 @@ import { readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { GantryError } from '../core/errors.js';
 import type { ContainerUse } from './container-use.js';
+import { recordImageEvent } from './events.js';
 import { type Filters, knownFilters, labelMatches, parseUntil } from './filters.js';
 import { isDangling, type NamedImage, readImages } from './image-index.js';
 import { removeLooseLayers } from './layer-use.js';
@@ -57,7 +58,10 @@ export async function pruneImages(store: Store, options: PruneOptions): Promise<
     !used.has(image.id) &&
     prunable(options.filters, options.now, image.config.created, image.config.config?.Labels);
   for (const { id, tags, digests } of [...readImages(store).images.values()].filter(wanted)) {
-    for (const name of [...tags, ...digests]) await store.tags.update({ remove: [name] });
+    for (const name of [...tags, ...digests]) {
+      await store.tags.update({ remove: [name] });
+      recordImageEvent(store, 'untag', id, name);
+    }
     removed.push(...[...tags, ...digests].map((name) => ({ untagged: name })));
     // An image may have gone with a child that was removed before it.
     if (store.images.get(id) === undefined) continue;

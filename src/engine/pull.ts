@@ -20,6 +20,7 @@ import {
   withDefaultTag,
 } from '../registry/reference.js';
 import { assertUsable, settleDurability } from './durability.js';
+import { recordImageEvent } from './events.js';
 import { LayerFetcher } from './layer-fetcher.js';
 import { Pool } from './pool.js';
 import type { PullEvent } from './pull-events.js';
@@ -114,6 +115,7 @@ export async function pull(
         await fetcher.bring(target.layers, signal);
         clock.lap('layers');
         const result = await publish(store, reference, target);
+        recordImageEvent(store, 'pull', label, label);
         clock.lap('commit');
         onEvent({
           event: 'done',

@@ -13,6 +13,7 @@ import { GantryError } from '../core/errors.js';
 import { repositoryOf } from '../image/tags.js';
 import { familiarString, parseReference, withDefaultTag } from '../registry/reference.js';
 import type { ContainerUse } from './container-use.js';
+import { recordImageEvent } from './events.js';
 import { isIDPrefix, readImages, resolveImage } from './image-index.js';
 import { removeUnusedLayers } from './layer-use.js';
 import type { Store } from './store.js';
@@ -36,7 +37,7 @@ export async function removeImage(store: Store, text: string, options: RemoveOpt
     if (single) {
       const blocker = conflict(store, id, options, { names: false });
       if (blocker !== undefined) throw blocker;
-      await untag(store, names, records);
+      await untag(store, id, names, records);
     }
     await removeUnnamed(store, id, options, false, records);
     return records;
@@ -49,12 +50,12 @@ export async function removeImage(store: Store, text: string, options: RemoveOpt
     );
   }
   const reference = familiarName(text, names);
-  await untag(store, [reference], records);
+  await untag(store, id, [reference], records);
   const rest = namesOf(store, id);
   const repository = repositoryOf(reference);
   const sameRepository = rest.filter((name) => repositoryOf(name) === repository);
   if (!reference.includes('@') && sameRepository.every((name) => name.includes('@'))) {
-    await untag(store, sameRepository, records);
+    await untag(store, id, sameRepository, records);
   }
   if (namesOf(store, id).length === 0) await removeUnnamed(store, id, options, true, records);
   return records;
@@ -75,9 +76,10 @@ function isSingleReference(names: readonly string[]): boolean {
   return tags.length <= 1 && new Set(names.map(repositoryOf)).size <= 1;
 }
 
-async function untag(store: Store, names: readonly string[], records: Removed[]): Promise<void> {
+async function untag(store: Store, id: ImageID, names: readonly string[], records: Removed[]): Promise<void> {
   if (names.length === 0) return;
   await store.tags.update({ remove: names });
+  for (const name of names) recordImageEvent(store, 'untag', id, name);
   records.push(...names.map((name) => ({ untagged: name })));
 }
 
@@ -121,9 +123,10 @@ async function removeUnnamed(
     if (quiet) return;
     throw blocker;
   }
-  await untag(store, namesOf(store, id), records);
+  await untag(store, id, namesOf(store, id), records);
   const image = store.images.get(id)!;
   store.images.delete(id);
+  recordImageEvent(store, 'delete', id, id);
   records.push({ deleted: id });
   const layers = await removeUnusedLayers(store, chainIDsOf(image.config.rootfs.diff_ids ?? []));
   records.push(...layers.map((deleted) => ({ deleted })));

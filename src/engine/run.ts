@@ -9,26 +9,24 @@
 import type { Readable, Writable } from 'node:stream';
 import { GantryError } from '../core/errors.js';
 import type { ContainerID } from '../core/ids.js';
-import { readBeneath } from '../runtime/beneath.js';
-import { bundle } from '../runtime/bundle.js';
-import { bundleDirectory, writeBundle } from '../runtime/bundle-directory.js';
 import { oomKills } from '../runtime/cgroup-layout.js';
 import type { ContainerRecord } from '../runtime/container-record.js';
 import { transition } from '../runtime/container-state.js';
 import { ContainerStore } from '../runtime/container-store.js';
 import type { CreateRequest } from '../runtime/create-request.js';
-import { findInit, hostFacts, runDirectory } from '../runtime/host-facts.js';
+import { hostFacts } from '../runtime/host-facts.js';
 import { type Launched, launch } from '../runtime/launch.js';
-import { bindMount, tmpfsMounts } from '../runtime/mount-points.js';
-import { writeNetworkFiles } from '../runtime/network-files.js';
-import { chooseRuntime, type OciRuntime } from '../runtime/oci-runtime.js';
+import { logLimits, shimLogBytes } from '../runtime/log-config.js';
 import { identify } from '../runtime/process-identity.js';
 import { rawTerminal } from '../runtime/raw-terminal.js';
 import { startExitCode } from '../runtime/runtime-error.js';
-import { resolveUser } from '../runtime/user.js';
+import { type ShimLogWriter, shimLogWriter } from '../runtime/shim-log-writer.js';
+import { keepLog } from './container-log.js';
 import { conclude, findContainer, releaseFiles, releaseResources } from './containers.js';
 import { type ContainerImage, type CreatedContainer, createContainer } from './create-container.js';
+import { recordContainerEvent } from './events.js';
 import { forwardSignals } from './forward-signals.js';
+import { prepareContainer } from './prepare-container.js';
 import type { Store } from './store.js';
 
 export interface ForegroundOptions {
@@ -61,7 +59,7 @@ export async function runContainer(
   return startContainer(store, created.id, options);
 }
 
-function checkTerminal(
+export function checkTerminal(
   { Tty, OpenStdin }: { readonly Tty?: boolean; readonly OpenStdin?: boolean },
   options: ForegroundOptions,
 ): void {
@@ -87,18 +85,31 @@ export async function startContainer(
   let launched: Launched;
   let streams: Promise<unknown>;
   let detach: () => void;
+  let log: ShimLogWriter | undefined;
   try {
     const record = existing(records, id);
     checkTerminal(record.Config, options);
-    ({ launched, streams, detach } = await begin(store, records, record, options));
+    ({ launched, streams, detach, log } = await begin(store, records, record, options));
   } finally {
     held.release();
   }
   const code = await launched.exited;
   await streams;
   detach();
+  const logged = log?.close();
   await end(store, records, id, code, launched);
+  if (logged && records.get(id) !== undefined) await keepLog(store, id);
   return code;
+}
+
+/** To be called before the container runs, so that no output is missed. */
+function logOutput(records: ContainerStore, id: ContainerID, launched: Launched): ShimLogWriter | undefined {
+  const limits = logLimits(records.hostConfig(id).LogConfig);
+  if (limits === undefined) return undefined;
+  const log = shimLogWriter(records.path(id), shimLogBytes(limits));
+  launched.stdout.on('data', (bytes: Buffer) => log.write('stdout', bytes));
+  launched.stderr?.on('data', (bytes: Buffer) => log.write('stderr', bytes));
+  return log;
 }
 
 function existing(records: ContainerStore, id: ContainerID): ContainerRecord {
@@ -107,25 +118,36 @@ function existing(records: ContainerStore, id: ContainerID): ContainerRecord {
   return record;
 }
 
+interface Begun {
+  readonly launched: Launched;
+  readonly streams: Promise<unknown>;
+  readonly detach: () => void;
+  readonly log: ShimLogWriter | undefined;
+}
+
 /** From a record to a running process; all undone when it does not come to that. */
 async function begin(
   store: Store,
   records: ContainerStore,
   record: ContainerRecord,
   options: ForegroundOptions,
-): Promise<{ launched: Launched; streams: Promise<unknown>; detach: () => void }> {
-  const forced = records.hostConfig(record.ID).Runtime ?? options.runtime;
+): Promise<Begun> {
   const self = identify(process.pid)!;
   transition(record.State, { to: 'start', at: '', process: self, supervisor: self }); // refused before anything is done
-  const host = hostFacts();
-  const runtime = chooseRuntime({
-    ...(forced === undefined ? {} : { forced }),
-    ...(options.searchPath === undefined ? {} : { path: options.searchPath }),
-    cgroups: host.cgroups,
-    stateDirectory: runDirectory(store.root),
-  });
   try {
-    const launched = await prepare(store, records, record, runtime, options);
+    const size = options.terminalSize?.();
+    const prepared = await prepareContainer(store, records, record, {
+      ...options,
+      ...(size === undefined ? {} : { consoleSize: size }),
+    });
+    const launched = await launch({
+      ...prepared,
+      id: record.ID,
+      terminal: record.Config.Tty ?? false,
+      openStdin: record.Config.OpenStdin ?? false,
+      command: record.Path,
+    });
+    const log = logOutput(records, record.ID, launched);
     const attached = attach(launched, record, options);
     await launched.start().catch((error: unknown) => {
       attached.detach();
@@ -138,72 +160,14 @@ async function begin(
       supervisor: self,
     });
     records.put({ ...record, State }, { sync: false });
-    return { launched, ...attached };
+    for (const action of ['attach', 'start']) recordContainerEvent(store, record, action);
+    return { launched, log, ...attached };
   } catch (error) {
     await releaseResources(store, record.ID);
     const message = error instanceof Error ? error.message : String(error);
     await conclude(store, records, record, { to: 'failed', exitCode: startExitCode(error), error: message });
     throw error;
   }
-}
-
-/** Mounts, writes the bundle, and has the runtime create the container. */
-async function prepare(
-  store: Store,
-  records: ContainerStore,
-  record: ContainerRecord,
-  runtime: OciRuntime,
-  options: ForegroundOptions,
-): Promise<Launched> {
-  const { ID: id, Config: settings } = record;
-  const hostConfig = records.hostConfig(id);
-  const layers = store.layers.db.mounts.get(id);
-  if (layers === undefined) {
-    throw new GantryError('ERR_STORE_CORRUPT', `container ${id} has no write layer`, {
-      hint: `gantry rm ${id}`,
-    });
-  }
-  const rootfs = await store.driver.mount(layers.mountID, { volatile: hostConfig.AutoRemove });
-  const accounts = { passwd: readBeneath(rootfs, '/etc/passwd'), group: readBeneath(rootfs, '/etc/group') };
-  writeNetworkFiles(records.path(id), {
-    hostname: settings.Hostname ?? '',
-    network: hostConfig.NetworkMode,
-    extraHosts: hostConfig.ExtraHosts ?? [],
-  });
-  const size = options.terminalSize?.();
-  const { default: defaultSeccomp } = await import('../runtime/seccomp-default.json', {
-    with: { type: 'json' },
-  });
-  const { spec, warnings } = bundle({
-    id,
-    rootfs,
-    settings,
-    hostConfig,
-    user: resolveUser(settings.User ?? '', accounts, hostConfig.GroupAdd),
-    mounts: [...Object.values(record.MountPoints).map(bindMount), ...tmpfsMounts(hostConfig)],
-    networkFiles: {
-      hostname: record.HostnamePath,
-      hosts: record.HostsPath,
-      'resolv.conf': record.ResolvConfPath,
-    },
-    defaultSeccomp,
-    ...(hostConfig.Init ? { init: findInit(options.searchPath) } : {}),
-    ...(size === undefined ? {} : { consoleSize: size }),
-    host: hostFacts(),
-  });
-  for (const warning of warnings) options.onWarning?.(warning);
-  const directory = bundleDirectory(store.root, id);
-  writeBundle(directory, spec, runtime);
-  return launch({
-    runtime,
-    id,
-    bundle: directory,
-    rootfs,
-    terminal: settings.Tty ?? false,
-    openStdin: settings.OpenStdin ?? false,
-    command: record.Path,
-    cwd: spec.process.cwd,
-  });
 }
 
 /** Joins the container's streams, terminal and signals with the caller's. `streams` settles when all output is passed. */

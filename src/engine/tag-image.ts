@@ -1,6 +1,7 @@
 /** `docker tag`: one more name for an image. */
 import { GantryError } from '../core/errors.js';
 import { familiarString, parseReference, type Reference, withDefaultTag } from '../registry/reference.js';
+import { recordImageEvent } from './events.js';
 import { resolveImage } from './image-index.js';
 import type { Store } from './store.js';
 
@@ -12,6 +13,7 @@ export async function tagImage(store: Store, source: string, target: string): Pr
     const imageID = resolveImage(store, source);
     await store.tags.update({ set: [{ reference, imageID }] });
     store.images.setLastUpdated(imageID, new Date());
+    recordImageEvent(store, 'tag', imageID, reference);
   } finally {
     held.release();
   }

@@ -21,7 +21,8 @@ export function containerSizes(store: Store, id: ContainerID): { SizeRw: number;
   return { SizeRw, SizeRootFs: layers.reduce((sum, layer) => sum + layer.size, SizeRw) };
 }
 
-function treeSize(directory: string, linked: Set<number>): number {
+/** Bytes of the files below, each inode once; what goes away meanwhile is passed over. */
+export function treeSize(directory: string, linked: Set<number>): number {
   let bytes = 0;
   for (const entry of gone(() => readdirSync(directory, { withFileTypes: true })) ?? ([] as Dirent[])) {
     const path = join(directory, entry.name);

@@ -16,10 +16,17 @@ import type { RuntimeSpec } from './oci-spec.js';
 export const bundleDirectory = (root: string, id: ContainerID): string =>
   join(runDirectory(root), 'bundles', id);
 
-/** Writes a fresh one. */
-export function writeBundle(directory: string, spec: RuntimeSpec, runtime: OciRuntime): void {
+/**
+ * An empty one, before anything else is done for a start, and taken away after all else: while it is there a container
+ * whose record does not run has left something.
+ */
+export function freshBundle(directory: string): void {
   rmSync(directory, { recursive: true, force: true });
   mkdirSync(directory, { recursive: true, mode: 0o700 });
+}
+
+/** Fills a fresh one. */
+export function writeBundle(directory: string, spec: RuntimeSpec, runtime: OciRuntime): void {
   writeFileSync(join(directory, 'runtime'), runtime.path, { mode: 0o600 });
   writeFileSync(join(directory, 'config.json'), specText(spec), { mode: 0o600 });
 }

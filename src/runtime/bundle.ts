@@ -61,6 +61,8 @@ export interface BundleInput {
   /** The host's path of the reaper, for `--init`. */
   readonly init?: string;
   readonly consoleSize?: { readonly rows: number; readonly columns: number };
+  /** A network namespace that is set up already; without it the runtime makes one with loopback alone. */
+  readonly networkNamespace?: string;
   readonly host: HostFacts;
 }
 
@@ -167,6 +169,8 @@ function processOf(input: BundleInput, hostname: string, bounding: readonly stri
 const INFINITY_MARK = Number.MAX_SAFE_INTEGER;
 const unlimited = (value: number): number => (value === -1 ? INFINITY_MARK : value);
 
+const named = (...types: string[]) => types.map((type) => ({ type }));
+
 /** The bundle's `config.json`, and what of the request the host cannot do. */
 export function bundle(input: BundleInput): {
   readonly spec: RuntimeSpec;
@@ -182,8 +186,11 @@ export function bundle(input: BundleInput): {
   });
   const limits = resources(hostConfig, host.cgroups);
   const profile = seccomp(input, bounding);
-  const network = hostConfig.NetworkMode === 'host' ? [] : ['network'];
-  const cgroup = host.cgroups.version === 'v2' ? ['cgroup'] : [];
+  const { networkNamespace: path } = input;
+  const network =
+    hostConfig.NetworkMode === 'host' ? [] : [{ type: 'network', ...(path === undefined ? {} : { path }) }];
+  const cgroup = host.cgroups.version === 'v2' ? named('cgroup') : [];
+
   const shared = input.mounts.some((mount) =>
     mount.options.some((option) => /^r?(shared|slave)$/.test(option)),
   );
@@ -197,7 +204,7 @@ export function bundle(input: BundleInput): {
       mounts: allMounts(input),
       annotations: hostConfig.Annotations ?? {},
       linux: {
-        namespaces: ['mount', 'uts', 'pid', 'ipc', ...network, ...cgroup].map((type) => ({ type })),
+        namespaces: [...named('mount', 'uts', 'pid', 'ipc'), ...network, ...cgroup],
         cgroupsPath: cgroupsPath(input.id),
         resources: limits.resources,
         devices: hostConfig.Privileged ? host.devices() : [],

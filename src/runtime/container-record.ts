@@ -39,6 +39,12 @@ export interface ContainerRecord {
   readonly Driver: string;
   readonly OS: string;
   readonly RestartCount: number;
+  /** By `stop` or `kill`: no restart policy starts it again. */
+  readonly HasBeenManuallyStopped?: boolean;
+  /** Ours: how this program is called (`node …/gantry.js`) by who settles a detached container's end. */
+  readonly Gantry?: readonly [string, ...string[]];
+  /** Ours: milliseconds before the next restart by policy. */
+  readonly RestartDelay?: number;
   readonly MountPoints: Readonly<Record<string, MountPoint>>;
   readonly LogPath: string;
   readonly HostnamePath: string;

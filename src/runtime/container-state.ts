@@ -5,6 +5,7 @@
  *   created   made, never ran. A start that failed leaves the word as it was, with ExitCode and Error.
  *   running   its process lives, under the supervisor (the process that will record its end).
  *   paused    running, frozen by its cgroup.
+ *   restarting  ended; the supervisor waits to start it again by its restart policy.
  *   exited    ran and ended; the write layer is kept.
  *   removing  being taken away: from here on only away.
  *   dead      a removal failed half way; only removal is left.
@@ -18,14 +19,16 @@
  *                          │    ▲──remove─┘ └─failed
  *                          └─breakdown─► dead ──remove──► removing
  *
+ *   exited ──restart──► restarting ──start──► running      failed and giveup lead from restarting back to exited
+ *
  * Example: create, start{pid 42}, exit{code 3}, start{pid 77}, exit{code 0}, remove.
  */
 import { GantryError, unreachable } from '../core/errors.js';
 import type { ProcessIdentity } from './process-identity.js';
 
-export type Status = 'created' | 'running' | 'paused' | 'exited' | 'removing' | 'dead';
+export type Status = 'created' | 'running' | 'paused' | 'restarting' | 'exited' | 'removing' | 'dead';
 
-/** Docker's fields; `Process` and `Supervisor` are ours, and Docker passes over them. */
+/** Docker's fields; `Process`, `Supervisor` and `Detached` are ours, and Docker passes over them. */
 export interface ContainerState {
   readonly Running: boolean;
   readonly Paused: boolean;
@@ -40,6 +43,8 @@ export interface ContainerState {
   readonly FinishedAt: string;
   readonly Process?: ProcessIdentity;
   readonly Supervisor?: ProcessIdentity;
+  /** The supervisor is a shim: the container lives on without it. */
+  readonly Detached?: boolean;
 }
 
 export type Move =
@@ -48,7 +53,10 @@ export type Move =
       readonly at: string;
       readonly process: ProcessIdentity;
       readonly supervisor: ProcessIdentity;
+      readonly detached?: boolean;
     }
+  | { readonly to: 'restart'; readonly supervisor: ProcessIdentity }
+  | { readonly to: 'giveup' }
   | { readonly to: 'failed'; readonly exitCode: number; readonly error: string }
   | { readonly to: 'pause' }
   | { readonly to: 'unpause' }
@@ -84,12 +92,15 @@ export function statusOf(state: ContainerState): Status {
   if (state.RemovalInProgress) return 'removing';
   if (state.Paused) return 'paused';
   if (state.Running) return 'running';
+  if (state.Restarting) return 'restarting';
   return state.StartedAt === NEVER ? 'created' : 'exited';
 }
 
 const LEGAL: Readonly<Record<Move['to'], readonly Status[]>> = {
-  start: ['created', 'exited'],
-  failed: ['created', 'exited'],
+  start: ['created', 'exited', 'restarting'],
+  failed: ['created', 'exited', 'restarting'],
+  restart: ['exited'],
+  giveup: ['restarting'],
   pause: ['running'],
   unpause: ['paused'],
   exit: ['running', 'paused'],
@@ -107,12 +118,13 @@ export function transition(state: ContainerState, move: Move): ContainerState {
       { status },
     );
   }
-  const { Process: _process, Supervisor: _supervisor, ...rest } = state;
+  const { Process: _process, Supervisor: _supervisor, Detached: _detached, ...rest } = state;
   switch (move.to) {
     case 'start':
       return {
         ...rest,
         Running: true,
+        Restarting: false,
         Pid: move.process.Pid,
         ExitCode: 0,
         Error: '',
@@ -120,9 +132,14 @@ export function transition(state: ContainerState, move: Move): ContainerState {
         StartedAt: move.at,
         Process: move.process,
         Supervisor: move.supervisor,
+        ...(move.detached ? { Detached: true } : {}),
       };
+    case 'restart':
+      return { ...rest, Restarting: true, Supervisor: move.supervisor };
+    case 'giveup':
+      return { ...rest, Restarting: false };
     case 'failed':
-      return { ...rest, ExitCode: move.exitCode, Error: move.error };
+      return { ...rest, Restarting: false, ExitCode: move.exitCode, Error: move.error };
     case 'pause':
       return { ...state, Paused: true };
     case 'unpause':

@@ -31,7 +31,12 @@ export interface HostConfig {
   readonly Binds?: readonly string[];
   readonly Mounts?: readonly MountRequest[];
   readonly Tmpfs?: Readonly<Record<string, string>>;
+  /** `none`, `host`, `bridge` or the name of a network that was made. */
   readonly NetworkMode: string;
+  /** By `80/tcp`; an empty HostPort asks for a free one. */
+  readonly PortBindings?: Readonly<Record<string, readonly PortBinding[]>>;
+  /** Every exposed port that has no binding gets a free one. */
+  readonly PublishAllPorts?: boolean;
   readonly AutoRemove: boolean;
   readonly Privileged: boolean;
   readonly ReadonlyRootfs: boolean;
@@ -59,6 +64,11 @@ export interface HostConfig {
   readonly Annotations?: Readonly<Record<string, string>>;
   readonly MaskedPaths?: readonly string[] | null;
   readonly ReadonlyPaths?: readonly string[] | null;
+}
+
+export interface PortBinding {
+  readonly HostIp?: string;
+  readonly HostPort?: string;
 }
 
 export interface Ulimit {

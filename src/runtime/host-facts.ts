@@ -25,6 +25,9 @@ export const hostFacts = (): HostFacts => ({
 export const runDirectory = (root: string): string =>
   join('/run/gantry', createHash('sha256').update(root).digest('hex').slice(0, 12));
 
+/** `<id>` holds the exit code of a detached container's last run, also when the container is gone. */
+export const exitDirectory = (root: string): string => join(runDirectory(root), 'exits');
+
 /** The reaper for `--init`. Only static ones: the container has its own libraries, or none. */
 export function findInit(path?: string): string {
   for (const name of ['docker-init', 'tini-static', 'catatonit']) {

@@ -1,6 +1,7 @@
 /**
  * /etc/hostname, /etc/hosts and /etc/resolv.conf of a container: files in `containers/<id>/`, bind mounted. With the
- * host's network a container has the host's hosts and resolv.conf; with none it has loopback names alone.
+ * host's network a container has the host's hosts and resolv.conf; with none it has loopback names alone. On a bridge
+ * it finds itself under its address, and name servers that it can reach: one on the host's loopback is not there.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -19,10 +20,15 @@ export interface NetworkFiles {
   readonly network: string;
   /** `name:address` */
   readonly extraHosts: readonly string[];
+  /** On a bridge. */
+  readonly address?: string;
   /** The directory of the host's own files; /etc but for tests. */
   readonly hostEtc?: string;
+  /** The name servers behind systemd-resolved's local one. */
+  readonly upstream?: string;
 }
 
+const RESOLVED = '/run/systemd/resolve/resolv.conf';
 const FILES = ['hostname', 'hosts', 'resolv.conf'] as const;
 
 function text(path: string): string {
@@ -42,11 +48,23 @@ export function networkTexts(options: NetworkFiles): Readonly<Record<(typeof FIL
     return `${entry.slice(at + 1)}\t${entry.slice(0, at)}\n`;
   });
   const hosts = host ? text(join(etc, 'hosts')) : LOOPBACK;
+  const { address, hostname } = options;
+  const resolvConf = text(join(etc, 'resolv.conf'));
+  const own = address === undefined ? '' : `${address}\t${hostname}\n`;
   return {
     hostname: `${options.hostname}\n`,
-    hosts: `${hosts.endsWith('\n') || hosts === '' ? hosts : `${hosts}\n`}${extra.join('')}`,
-    'resolv.conf': text(join(etc, 'resolv.conf')),
+    hosts: `${hosts.endsWith('\n') || hosts === '' ? hosts : `${hosts}\n`}${own}${extra.join('')}`,
+    'resolv.conf':
+      address === undefined
+        ? resolvConf
+        : reachable(resolvConf) || reachable(text(options.upstream ?? RESOLVED)) || resolvConf,
   };
+}
+
+/** Without name servers on loopback; empty when no other is left. */
+function reachable(resolvConf: string): string {
+  const lines = resolvConf.split('\n').filter((line) => !/^\s*nameserver\s+(127\.|::1)/.test(line));
+  return lines.some((line) => /^\s*nameserver\s/.test(line)) ? lines.join('\n') : '';
 }
 
 /** Writes them, readable by every user of the container. */

@@ -19,6 +19,13 @@ export interface RunFlags {
   readonly annotation?: readonly string[];
   readonly interactive?: boolean;
   readonly tty?: boolean;
+  /** Nobody is attached to it from the start. */
+  readonly detach?: boolean;
+  /** `no`, `on-failure[:n]`, `always`, `unless-stopped`. */
+  readonly restart?: string;
+  readonly logDriver?: string;
+  /** `max-size=10m`, `max-file=3` */
+  readonly logOpt?: readonly string[];
   /** Removes the container when it ends. */
   readonly rm?: boolean;
   /** `[SOURCE:]TARGET[:OPTIONS]`: a host path, a volume's name, or nothing for an anonymous volume. */
@@ -35,8 +42,13 @@ export interface RunFlags {
   readonly securityOpt?: readonly string[];
   /** `NAME=SOFT[:HARD]` */
   readonly ulimit?: readonly string[];
-  /** `none` (the default) or `host`. */
+  /** `none` (the default), `host`, `bridge` (the default with ports to publish) or a network's name. */
   readonly network?: string;
+  /** `[ADDRESS:][HOST:]CONTAINER[/tcp|udp]` */
+  readonly publish?: readonly string[];
+  readonly publishAll?: boolean;
+  /** `PORT[-PORT][/tcp|udp]` */
+  readonly expose?: readonly string[];
   /** `HOST:ADDRESS` */
   readonly addHost?: readonly string[];
   readonly shmSize?: string;

@@ -19,10 +19,15 @@ function plain(stderr: string): string {
     .replace(/^runc \w+ failed: /, '');
 }
 
-/** The error of a failed `create` or `start`; `command` is the first word that was to be executed. */
-export function runtimeError(stderr: string, command: string, cwd: string): GantryError {
+/** The error of a failed `create`, `start` or `exec`; `command` is the first word that was to be executed. */
+export function runtimeError(
+  stderr: string,
+  command: string,
+  cwd: string,
+  action: 'create' | 'exec' = 'create',
+): GantryError {
   const text = plain(stderr);
-  const failed = 'OCI runtime create failed';
+  const failed = `OCI runtime ${action} failed`;
   const missing =
     /executable file .* not found in \$PATH|exec: .*no such file or directory|exec: .*executable file not found/i;
   if (missing.test(text)) {

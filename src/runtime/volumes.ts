@@ -1,7 +1,6 @@
 /**
- * Volumes: `<root>/volumes/<name>/_data` (0755 in 0701), bind mounted into containers. An anonymous one has 64 hex
- * digits for a name and goes with its container (`--rm`, `rm -v`). A new, empty volume takes what the image has at
- * the place where it is mounted.
+ * Volumes as containers have them, bind mounted (volume-store.ts tells where they lie). A new, empty one takes what the
+ * image has at the place where it is mounted; an anonymous one goes with its container (`--rm`, `rm -v`).
  */
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';

@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ContainerConfig } from '../../src/core/oci/image-config.js';
+import { containerLog } from '../../src/engine/container-log.js';
 import { findContainer, listContainers, removeContainer } from '../../src/engine/containers.js';
 import { createContainer } from '../../src/engine/create-container.js';
 import { runContainer, startContainer } from '../../src/engine/run.js';
@@ -16,6 +17,7 @@ import { cgroupLayout } from '../../src/runtime/cgroup-layout.js';
 import { statusOf } from '../../src/runtime/container-state.js';
 import { createRequest } from '../../src/runtime/flags/request.js';
 import { runDirectory } from '../../src/runtime/host-facts.js';
+import type { LogEntry } from '../../src/runtime/log-reader.js';
 import { findExecutable } from '../../src/runtime/oci-runtime.js';
 import { isAlive } from '../../src/runtime/process-identity.js';
 import type { RunFlags } from '../../src/runtime/run-flags.js';
@@ -215,6 +217,22 @@ for (const runtime of ['crun', 'runc']) {
       await removeContainer(store, id);
       expect(existsSync(store.driver.files(layer.mountID))).toBe(false);
       await expect(findContainer(store, id)).rejects.toThrow(`No such container: ${id}`);
+    });
+
+    it('keeps its output in the log, both streams, of each run', async () => {
+      const { stdout } = await sh('echo out; echo err >&2; printf é', { name: 'logged', rm: false });
+      expect(stdout).toBe('out\né');
+      await start('logged');
+      const entries: LogEntry[] = [];
+      for await (const entry of containerLog(store, 'logged', {})) entries.push(entry);
+      const texts = (stream: string) => entries.filter((one) => one.stream === stream).map(({ log }) => log);
+      expect(texts('stdout').join('')).toBe('out\néout\né');
+      expect(texts('stderr')).toEqual(['err\n', 'err\n']);
+      const { ID } = await findContainer(store, 'logged');
+      expect(readFileSync(join(store.root, 'containers', ID, `${ID}-json.log`), 'utf8')).toContain(
+        '"log":"out\\n"',
+      );
+      await removeContainer(store, 'logged');
     });
 
     it('refuses a name in use, a second start and a plain rm while it runs; rm -f ends it', async () => {

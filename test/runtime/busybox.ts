@@ -5,7 +5,7 @@ import { findExecutable } from '../../src/runtime/oci-runtime.js';
 
 const BUSYBOX = '/bin/busybox';
 const TOOLS =
-  'sh cat echo env false head id kill ls mkdir mount pwd sleep stat stty test touch true tty wc yes'.split(
+  'sh cat echo env false grep head id kill ls mkdir mount pwd sleep stat stty test touch true tty wc yes'.split(
     ' ',
   );
 

@@ -13,6 +13,8 @@ const at = '2024-05-01T10:00:00.000Z';
 const identity = { Pid: 42, StartTicks: 7, BootID: 'b' };
 const moves: Readonly<Record<Move['to'], Move>> = {
   start: { to: 'start', at, process: identity, supervisor: { ...identity, Pid: 41 } },
+  restart: { to: 'restart', supervisor: identity },
+  giveup: { to: 'giveup' },
   failed: { to: 'failed', exitCode: 127, error: 'no such program' },
   pause: { to: 'pause' },
   unpause: { to: 'unpause' },
@@ -26,6 +28,7 @@ const states: Readonly<Record<Status, ContainerState>> = {
   created: CREATED,
   running: reached('start'),
   paused: reached('start', 'pause'),
+  restarting: reached('start', 'exit', 'restart'),
   exited: reached('start', 'exit'),
   removing: reached('remove'),
   dead: reached('remove', 'breakdown'),
@@ -36,7 +39,8 @@ describe('the state machine', () => {
     created: { start: 'running', failed: 'created', remove: 'removing' },
     running: { pause: 'paused', exit: 'exited' },
     paused: { unpause: 'running', exit: 'exited' },
-    exited: { start: 'running', failed: 'exited', remove: 'removing' },
+    restarting: { start: 'running', failed: 'exited', giveup: 'exited' },
+    exited: { start: 'running', restart: 'restarting', failed: 'exited', remove: 'removing' },
     removing: { remove: 'removing', breakdown: 'dead' },
     dead: { remove: 'removing' },
   };

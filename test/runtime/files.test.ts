@@ -50,6 +50,23 @@ it('hosts and resolv.conf come from the host with its network only', () => {
   expect(none).not.toContain('build-server');
 });
 
+it('on a bridge a container is in its hosts, and name servers on the loopback of the host are left out', () => {
+  writeFileSync(join(directory, 'resolv.conf'), 'search corp\nnameserver 127.0.0.53\n');
+  writeFileSync(join(directory, 'upstream'), 'nameserver 10.0.0.53\n');
+  const options = {
+    hostname: 'box',
+    network: 'bridge',
+    address: '172.17.0.2',
+    extraHosts: [],
+    hostEtc: directory,
+    upstream: join(directory, 'upstream'),
+  };
+  expect(networkTexts(options).hosts).toContain('\n172.17.0.2\tbox\n');
+  expect(networkTexts(options)['resolv.conf']).toBe('nameserver 10.0.0.53\n');
+  writeFileSync(join(directory, 'resolv.conf'), 'nameserver 127.0.0.1\nnameserver 10.1.1.1\n');
+  expect(networkTexts(options)['resolv.conf']).toBe('nameserver 10.1.1.1\n');
+});
+
 describe('a process by pid and start time', () => {
   it('is alive while it is the same one of the same boot', () => {
     const self = identify(process.pid)!;

@@ -1,4 +1,4 @@
-/** `gantry inspect` and `gantry image inspect`: a JSON array of documents, or a template for each. */
+/** `gantry inspect` (of whatever has that name), `container inspect` and `image inspect`: a JSON array of documents, or a template for each. */
 import { type Command, Option } from 'commander';
 import { isGantryError } from '../../core/errors.js';
 import { parseContainerID } from '../../core/ids.js';
@@ -13,14 +13,15 @@ interface InspectFlags {
   readonly type?: string;
 }
 
-type Kind = 'container' | 'image';
+const KINDS = ['container', 'image', 'network', 'volume'] as const;
+type Kind = (typeof KINDS)[number];
 
 const formatFlag = () => new Option('-f, --format <string>', "'json' or a Go template");
 
 export const inspectCommand = (session: Session): Command =>
   command(
     'inspect',
-    'Return low-level information on containers and images',
+    'Return low-level information on containers, images, networks and volumes',
     '[OPTIONS] NAME|ID [NAME|ID...]',
   )
     .argument('<NAME|ID...>')
@@ -28,9 +29,7 @@ export const inspectCommand = (session: Session): Command =>
     .option('-s, --size', 'Display total file sizes if the type is container')
     .option('--type <string>', 'Only inspect objects of the given type')
     .action((names: string[], flags: InspectFlags) => {
-      const kinds: readonly Kind[] = flags.type
-        ? [oneOf(flags.type, ['container', 'image'], 'type')]
-        : ['container', 'image'];
+      const kinds: readonly Kind[] = flags.type ? [oneOf(flags.type, KINDS, 'type')] : KINDS;
       return inspectAll(session, kinds, names, flags);
     });
 
@@ -83,6 +82,11 @@ async function inspectOne(
 ): Promise<unknown> {
   for (const kind of kinds) {
     try {
+      if (kind === 'network' || kind === 'volume') {
+        const document = kind === 'network' ? await network(store, name) : await volume(store, name);
+        if (document !== undefined) return document;
+        continue;
+      }
       if (kind === 'image') return (await import('../../engine/inspect-image.js')).inspectImage(store, name);
       // Looked for first by its record alone: what settles a container loads native code, which images need not pay for.
       const { ContainerStore } = await import('../../runtime/container-store.js');
@@ -97,4 +101,18 @@ async function inspectOne(
     }
   }
   return undefined;
+}
+
+/** Looked for by its file first, as a container is. */
+async function network(store: Store, name: string): Promise<unknown> {
+  const { isPredefined, NetworkStore } = await import('../../runtime/network/network-store.js');
+  const made = new NetworkStore(store.root).list();
+  if (!isPredefined(name) && !made.some(({ Name, Id }) => Name === name || Id.startsWith(name)))
+    return undefined;
+  return (await import('../../engine/networks.js')).inspectNetwork(store, name);
+}
+
+async function volume(store: Store, name: string): Promise<unknown> {
+  const { readVolume } = await import('../../runtime/volume-store.js');
+  return /^[\w.-]+$/.test(name) ? readVolume(store.root, name) : undefined;
 }

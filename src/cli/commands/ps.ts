@@ -3,6 +3,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { command, filterOption, formatOption } from '../command.js';
 import { CONTAINER_HEADERS, containerRow, sizeText } from '../render/container-row.js';
 import { renderList } from '../render/list.js';
+import { portsText } from '../render/ports.js';
 import { openSessionStore, type Session } from '../session.js';
 
 interface PsFlags {
@@ -32,6 +33,7 @@ export const psCommand = (session: Session): Command =>
 
 async function showContainers(session: Session, flags: PsFlags): Promise<void> {
   const { listContainers } = await import('../../engine/containers.js');
+  const { containerPorts } = await import('../../engine/container-network.js');
   const { containerFilter } = await import('../../engine/container-filters.js');
   const { parseFilters } = await import('../../engine/filters.js');
   const store = await openSessionStore(session);
@@ -41,12 +43,13 @@ async function showContainers(session: Session, flags: PsFlags): Promise<void> {
   const everyState =
     flags.all === true || last !== undefined || filters.has('status') || filters.has('exited');
   const records = (await listContainers(store))
-    .filter((record) => (everyState || record.State.Running) && matches(record))
+    .filter((record) => (everyState || record.State.Running || record.State.Restarting) && matches(record))
     .slice(0, last);
   const sizes = flags.size || /\.Size\b/.test(flags.format ?? '') ? await sizeTexts() : undefined;
   const now = Date.now();
   const rows = records.map((record) => ({
     ...containerRow(record, { trunc: flags.trunc, now }),
+    Ports: portsText(containerPorts(record)),
     ...(sizes === undefined ? {} : { Size: sizes(record) }),
   }));
   const columns = ['ID', 'Image', 'Command', 'RunningFor', 'Status', 'Ports', 'Names'];

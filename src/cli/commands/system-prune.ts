@@ -1,5 +1,6 @@
 /** `gantry system prune`, `image prune` and `container prune`: removes what nothing uses, after asking. */
 import type { Command } from 'commander';
+import { GantryError } from '../../core/errors.js';
 import { parseFilters } from '../../engine/filters.js';
 import type { Removed } from '../../engine/remove-image.js';
 import type { Store } from '../../engine/store.js';
@@ -12,19 +13,25 @@ interface PruneFlags {
   readonly all?: boolean;
   readonly force?: boolean;
   readonly filter?: readonly string[];
+  readonly volumes?: boolean;
 }
 
 const SURE = 'Are you sure you want to continue?';
 
 export const pruneCommand = (session: Session): Command =>
-  flags(command('prune', 'Remove unused data'), 'Remove all unused images not just dangling ones').action(
-    async (given: PruneFlags) => {
+  flags(command('prune', 'Remove unused data'), 'Remove all unused images not just dangling ones')
+    .option('--volumes', 'Prune anonymous volumes')
+    .action(async (given: PruneFlags) => {
+      if (given.volumes && given.filter?.some((text) => text.startsWith('until='))) {
+        throw new GantryError('ERR_INVALID_ARGUMENT', 'The "until" filter is not supported with "--volumes"');
+      }
       if (!(given.force || (await confirm(session, systemWarning(given))))) return;
       const store = await openSessionStore(session);
+      // What a container holds is free once it is gone.
       const containers = await pruneContainers(session, store, given);
-      reclaimed(session, containers + (await pruneImages(session, store, given)));
-    },
-  );
+      const beside = await pruneNetworksAndVolumes(session, store, given);
+      reclaimed(session, containers + beside + (await pruneImages(session, store, given)));
+    });
 
 export const imagePruneCommand = (session: Session): Command =>
   flags(command('prune', 'Remove unused images'), 'Remove all unused images, not just dangling ones').action(
@@ -52,11 +59,13 @@ const imagesOf = ({ all }: PruneFlags): string =>
   all ? 'all images without at least one container associated to them' : 'all dangling images';
 
 function systemWarning(given: PruneFlags): string {
-  const { filter } = given;
+  const { filter, volumes } = given;
   const filtered =
     filter === undefined ? '' : `\n  Items to be pruned will be filtered with:\n${list(filter)}`;
   return `WARNING! This will remove:\n${list([
     'all stopped containers',
+    'all networks not used by at least one container',
+    ...(volumes ? ['all anonymous volumes not used by at least one container'] : []),
     imagesOf(given),
     'all layers and partial downloads that interrupted pulls left',
   ])}${filtered}\n${SURE}`;
@@ -75,8 +84,24 @@ const reclaimed = (session: Session, bytes: number): void =>
 async function pruneContainers(session: Session, store: Store, given: PruneFlags): Promise<number> {
   const engine = await import('../../engine/prune-containers.js');
   const removed = await engine.pruneContainers(store, parseFilters(given.filter ?? []), Date.now());
-  if (removed.ids.length > 0) session.out(`Deleted Containers:\n${removed.ids.join('\n')}\n\n`);
+  tell(session, 'Containers', removed.ids);
   return removed.reclaimed;
+}
+
+/** Volumes only when asked. Returns the bytes that they took. */
+async function pruneNetworksAndVolumes(session: Session, store: Store, given: PruneFlags): Promise<number> {
+  const { pruneNetworks } = await import('../../engine/prune-networks.js');
+  const { pruneVolumes } = await import('../../engine/volumes.js');
+  const filters = parseFilters(given.filter ?? []);
+  tell(session, 'Networks', await pruneNetworks(store, filters, Date.now()));
+  if (!given.volumes) return 0;
+  const volumes = await pruneVolumes(store, { all: false, filters });
+  tell(session, 'Volumes', volumes.names);
+  return volumes.reclaimed;
+}
+
+function tell(session: Session, what: string, names: readonly string[]): void {
+  if (names.length > 0) session.out(`Deleted ${what}:\n${names.join('\n')}\n\n`);
 }
 
 /** Returns the bytes that they took. */

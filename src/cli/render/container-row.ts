@@ -66,6 +66,8 @@ export function statusLine(state: ContainerState, now: number): string {
       return `Up ${since(state.StartedAt)}`;
     case 'paused':
       return `Up ${since(state.StartedAt)} (Paused)`;
+    case 'restarting':
+      return `Restarting (${state.ExitCode}) ${since(state.FinishedAt)} ago`;
     case 'exited':
       return `Exited (${state.ExitCode}) ${since(state.FinishedAt)} ago`;
     case 'removing':

@@ -12,8 +12,10 @@ const LOOK = O.PATH | O.NOFOLLOW | O.CLOEXEC;
 const openers = {
   /** For looking only (O_PATH). A link at the end is opened itself, one on the way is refused. */
   'look-without-links': opener(LOOK, RESOLVE.BENEATH | RESOLVE.NO_SYMLINKS),
-  /** For looking only. Links on the way are resolved with the root as `/`. */
+  /** For looking only. Links on the way are resolved with the root as `/`; one at the end is opened itself. */
   look: opener(LOOK, RESOLVE.IN_ROOT | RESOLVE.NO_MAGICLINKS),
+  /** For looking only, at what a link at the end leads to. */
+  follow: opener(O.PATH | O.CLOEXEC, RESOLVE.IN_ROOT | RESOLVE.NO_MAGICLINKS),
   /** For reading; a link at the end is refused. Never waits for the other end of a FIFO. */
   read: opener(O.RDONLY | O.NOFOLLOW | O_NONBLOCK | O.CLOEXEC, RESOLVE.IN_ROOT | RESOLVE.NO_MAGICLINKS),
 } as const;
@@ -43,5 +45,6 @@ export const procPath = (fd: number, inside?: Uint8Array): Buffer =>
 /** Where an open directory really is, relative to `root`: raw bytes as latin1, '' for the root itself. */
 export function realPathInRoot(root: number, fd: number): string {
   const of = (n: number): string => readlinkSync(procPath(n), 'latin1');
-  return of(fd).slice(of(root).length + 1);
+  // A root that is `/` (the host's own, a container's as its process has it) already ends in the slash.
+  return of(fd).slice(of(root).replace(/\/$/, '').length + 1);
 }

@@ -5,11 +5,14 @@
 import { errnoCode, GantryError } from '../../core/errors.js';
 import { capabilitiesFor } from '../capabilities.js';
 import type { ContainerSettings, CreateRequest, HostConfig } from '../create-request.js';
+import { parseLogConfig } from '../log-config.js';
 import { checkContainerName } from '../names.js';
+import { parseRestartPolicy, type RestartPolicy } from '../restart-policy.js';
 import type { RunFlags } from '../run-flags.js';
 import { parseSignal } from '../signals.js';
 import { type Environment, environment, labels } from './environment.js';
 import { invalid, invalidFlag } from './invalid.js';
+import { parsePorts } from './ports.js';
 import { limitsOf, parseUlimit } from './resources.js';
 import { parseSize } from './size.js';
 import { absoluteBind, parseBind, parseMount, parseTmpfs } from './volume.js';
@@ -58,21 +61,24 @@ function settings(
   const volumes = anonymous.flatMap((bind) =>
     bind.kind === 'anonymous' ? [[bind.target, {}] as const] : [],
   );
+  const { exposed } = parsePorts(list(flags.publish), list(flags.expose));
   const timeout = stopTimeout(flags.stopTimeout);
+  const attached = !flags.detach;
   if (flags.stopSignal !== undefined) parseSignal(flags.stopSignal);
   return {
     Hostname: flags.hostname === undefined ? '' : checkHostname(flags.hostname),
     User: flags.user ?? '',
-    AttachStdin: flags.interactive ?? false,
-    AttachStdout: true,
-    AttachStderr: true,
+    AttachStdin: attached && (flags.interactive ?? false),
+    AttachStdout: attached,
+    AttachStderr: attached,
     Tty: flags.tty ?? false,
     OpenStdin: flags.interactive ?? false,
-    StdinOnce: flags.interactive ?? false,
+    StdinOnce: attached && (flags.interactive ?? false),
     Env: environment(read(flags.envFile), list(flags.env), context.env),
     Cmd: command.length === 0 ? null : [...command],
     Image: image,
     Volumes: volumes.length === 0 ? null : Object.fromEntries(volumes),
+    ...(Object.keys(exposed).length === 0 ? {} : { ExposedPorts: exposed }),
     WorkingDir: flags.workdir ?? '',
     // Docker's sign for "reset": one empty word.
     Entrypoint: flags.entrypoint === undefined ? null : [flags.entrypoint],
@@ -96,9 +102,22 @@ function securityOptions(flags: RunFlags, context: FlagContext): string[] {
   });
 }
 
-function network(mode: string | undefined): string {
-  if (mode === undefined || mode === 'none' || mode === 'host') return mode ?? 'none';
-  throw new GantryError('ERR_UNSUPPORTED', `network ${mode} not found: expected "none" or "host"`);
+/** Without `--network` nothing is set up, unless ports are to be published. */
+function network({ network: mode, publish, publishAll }: RunFlags): string {
+  if (mode === undefined) return publish !== undefined || publishAll ? 'bridge' : 'none';
+  if (mode === 'default') return 'bridge';
+  if (/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(mode)) return mode;
+  throw new GantryError(
+    'ERR_UNSUPPORTED',
+    `network ${mode} not found: expected "none", "host", "bridge" or the name of a network`,
+  );
+}
+
+function restartPolicy({ restart, rm }: RunFlags): RestartPolicy {
+  const policy = parseRestartPolicy(restart ?? 'no');
+  if (rm && policy.Name !== 'no')
+    throw invalid('conflicting options: cannot specify both --restart and --rm');
+  return policy;
 }
 
 function hostConfig(flags: RunFlags, context: FlagContext): HostConfig {
@@ -112,10 +131,11 @@ function hostConfig(flags: RunFlags, context: FlagContext): HostConfig {
     ...(named.length === 0 ? {} : { Binds: named }),
     ...(mounts.length === 0 ? {} : { Mounts: mounts }),
     ...(tmpfs.length === 0 ? {} : { Tmpfs: Object.fromEntries(tmpfs) }),
-    NetworkMode: network(flags.network),
-    RestartPolicy: { Name: 'no', MaximumRetryCount: 0 },
-    // A foreground container's output is passed on, not kept.
-    LogConfig: { Type: 'none', Config: {} },
+    NetworkMode: network(flags),
+    ...(flags.publish === undefined ? {} : { PortBindings: parsePorts(flags.publish, []).bindings }),
+    ...(flags.publishAll ? { PublishAllPorts: true } : {}),
+    RestartPolicy: restartPolicy(flags),
+    LogConfig: parseLogConfig(flags.logDriver, list(flags.logOpt)),
     AutoRemove: flags.rm ?? false,
     Privileged: flags.privileged ?? false,
     ReadonlyRootfs: flags.readOnly ?? false,
@@ -138,7 +158,7 @@ function checkExtraHost(entry: string): string {
   throw invalidFlag(entry, '--add-host', `bad format for add-host: ${JSON.stringify(entry)}`);
 }
 
-/** Throws ERR_INVALID_ARGUMENT with Docker's wording; ERR_UNSUPPORTED for a network that gantry cannot make. */
+/** Throws ERR_INVALID_ARGUMENT with Docker's wording; ERR_UNSUPPORTED for a network mode that gantry does not know. */
 export function createRequest(
   flags: RunFlags,
   image: string,

@@ -40,8 +40,7 @@ export const ULIMITS = [
   'stack',
 ]; // prettier-ignore
 
-function size(value: string | undefined, flag: string): number {
-  if (value === undefined) return 0;
+function size(value: string, flag: string): number {
   try {
     return parseSize(value);
   } catch (error) {
@@ -65,8 +64,8 @@ export function parseCpus(text: string): number {
 }
 
 /** `0-2,5`: a list of CPUs or memory nodes, as cpuset(7) reads it. */
-function cpuset(value: string | undefined, flag: string): string {
-  if (value === undefined || /^\d+(-\d+)?(,\d+(-\d+)?)*$/.test(value) || value === '') return value ?? '';
+function cpuset(value: string, flag: string): string {
+  if (/^\d+(-\d+)?(,\d+(-\d+)?)*$/.test(value) || value === '') return value;
   throw invalidFlag(value, flag, `invalid value ${value} for cpuset`);
 }
 
@@ -111,19 +110,39 @@ export function checkLimits(
   }
 }
 
-/** The limits among the flags, checked against a machine of `cpuCount` CPUs. */
-export function limitsOf(flags: RunFlags, cpuCount: number): Limits {
+/** Those limits that were given. The rules between them are for `checkLimits`. */
+export function givenLimits(flags: RunFlags): Partial<Limits> {
   const pids = integer(flags.pidsLimit, '--pids-limit');
-  const limits: Limits = {
-    Memory: size(flags.memory, '-m, --memory'),
-    MemorySwap: flags.memorySwap === '-1' ? -1 : size(flags.memorySwap, '--memory-swap'),
-    MemoryReservation: size(flags.memoryReservation, '--memory-reservation'),
-    NanoCpus: flags.cpus === undefined ? 0 : parseCpus(flags.cpus),
-    CpuShares: integer(flags.cpuShares, '--cpu-shares') ?? 0,
-    CpusetCpus: cpuset(flags.cpusetCpus, '--cpuset-cpus'),
-    CpusetMems: cpuset(flags.cpusetMems, '--cpuset-mems'),
+  const shares = integer(flags.cpuShares, '--cpu-shares');
+  return {
+    ...(flags.memory === undefined ? {} : { Memory: size(flags.memory, '-m, --memory') }),
+    ...(flags.memorySwap === undefined
+      ? {}
+      : { MemorySwap: flags.memorySwap === '-1' ? -1 : size(flags.memorySwap, '--memory-swap') }),
+    ...(flags.memoryReservation === undefined
+      ? {}
+      : { MemoryReservation: size(flags.memoryReservation, '--memory-reservation') }),
+    ...(flags.cpus === undefined ? {} : { NanoCpus: parseCpus(flags.cpus) }),
+    ...(shares === undefined ? {} : { CpuShares: shares }),
+    ...(flags.cpusetCpus === undefined ? {} : { CpusetCpus: cpuset(flags.cpusetCpus, '--cpuset-cpus') }),
+    ...(flags.cpusetMems === undefined ? {} : { CpusetMems: cpuset(flags.cpusetMems, '--cpuset-mems') }),
     ...(pids === undefined ? {} : { PidsLimit: pids }),
   };
+}
+
+const NO_LIMITS: Limits = {
+  Memory: 0,
+  MemorySwap: 0,
+  MemoryReservation: 0,
+  NanoCpus: 0,
+  CpuShares: 0,
+  CpusetCpus: '',
+  CpusetMems: '',
+};
+
+/** The limits among the flags, checked against a machine of `cpuCount` CPUs. */
+export function limitsOf(flags: RunFlags, cpuCount: number): Limits {
+  const limits = { ...NO_LIMITS, ...givenLimits(flags) };
   checkLimits(limits, cpuCount);
   return limits;
 }

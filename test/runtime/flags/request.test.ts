@@ -68,10 +68,29 @@ describe('flags to a create request', () => {
     [{ hostname: 'a'.repeat(64) }, 'invalid hostname format'],
     [{ capAdd: ['FLY'] }, 'invalid CapAdd: unknown capability: "CAP_FLY"'],
     [{ capDrop: ['cap_fly'] }, 'invalid CapDrop: unknown capability: "CAP_FLY"'],
-    [{ network: 'bridge' }, 'network bridge not found: expected "none" or "host"'],
+    [{ network: 'container:web' }, 'network container:web not found'],
+    [{ publish: ['x:80'] }, 'invalid hostPort: x'],
     [{ envFile: ['none'] }, 'open none: no such file or directory'],
     [{ stopSignal: 'SIGNOPE' }, 'invalid signal: SIGNOPE'],
     [{ addHost: ['x'] }, 'bad format for add-host: "x"'],
     [{ securityOpt: ['apparmor=x'] }, 'invalid --security-opt "apparmor=x"'],
   ])('refuses %j', (flags, message) => expect(() => request(flags)).toThrow(message));
+
+  it.each([
+    [{}, 'none'],
+    [{ publish: ['80'] }, 'bridge'],
+    [{ publishAll: true }, 'bridge'],
+    [{ publish: ['80'], network: 'host' }, 'host'],
+    [{ network: 'default' }, 'bridge'],
+    [{ network: 'backend' }, 'backend'],
+  ])('%j is on network %s', (flags, mode) => expect(request(flags).hostConfig.NetworkMode).toBe(mode));
+
+  it('keeps ports in HostConfig and exposes them', () => {
+    const { hostConfig, config } = request({ publish: ['8080:80'], expose: ['90/udp'], publishAll: true });
+    expect(hostConfig).toMatchObject({
+      PortBindings: { '80/tcp': [{ HostIp: '', HostPort: '8080' }] },
+      PublishAllPorts: true,
+    });
+    expect(config.ExposedPorts).toEqual({ '80/tcp': {}, '90/udp': {} });
+  });
 });

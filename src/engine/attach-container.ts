@@ -1,0 +1,93 @@
+/** `docker attach`: the streams of a detached container joined with the caller's, through its conmon. */
+import { GantryError } from '../core/errors.js';
+import { attachTo } from '../runtime/attach-socket.js';
+import { bundleDirectory } from '../runtime/bundle-directory.js';
+import { resizeTerminal } from '../runtime/conmon-control.js';
+import { DEFAULT_DETACH_KEYS, detachScanner, parseDetachKeys } from '../runtime/detach-keys.js';
+import { isAlive } from '../runtime/process-identity.js';
+import { rawTerminal } from '../runtime/raw-terminal.js';
+import { findContainer } from './containers.js';
+import { forwardSignals } from './forward-signals.js';
+import { checkTerminal, type ForegroundOptions } from './run.js';
+import { waitContainer } from './stop-container.js';
+import type { Store } from './store.js';
+
+export interface AttachOptions extends ForegroundOptions {
+  /** Nothing that is typed goes in. */
+  readonly noStdin?: boolean;
+  /** Default `ctrl-p,ctrl-q`; only for a container with a terminal. */
+  readonly detachKeys?: string;
+}
+
+/**
+ * Until the container ends: its exit code. Until the detach keys: undefined. ERR_NOT_FOUND; ERR_CONFLICT for one that
+ * does not run, is paused, or has another command's foreground.
+ */
+export async function attachContainer(
+  store: Store,
+  what: string,
+  options: AttachOptions,
+): Promise<number | undefined> {
+  const { ID, State, Config } = await findContainer(store, what);
+  const refuse = (message: string, hint: string) => new GantryError('ERR_CONFLICT', message, { hint });
+  if (!State.Running) {
+    throw refuse('You cannot attach to a stopped container, start it first', `gantry start ${what}`);
+  }
+  if (State.Paused) {
+    throw refuse('You cannot attach to a paused container, unpause it first', `gantry unpause ${what}`);
+  }
+  if (!State.Detached)
+    throw refuse(`container ${ID} is in the foreground of another command`, 'gantry run -d');
+  const typing = Config.OpenStdin === true && !options.noStdin;
+  if (typing) checkTerminal(Config, options);
+  const scan = detachScanner(parseDetachKeys(options.detachKeys ?? DEFAULT_DETACH_KEYS));
+  const bundle = bundleDirectory(store.root, ID);
+  const attachment = attachTo(bundle);
+  let detached = false;
+  const undo: (() => unknown)[] = [];
+  try {
+    if (Config.Tty) {
+      if (typing) undo.push(rawTerminal(options.stdin.fd ?? 0));
+      const resize = (): void => {
+        const size = options.terminalSize?.();
+        if (size !== undefined) resizeTerminal(bundle, size);
+      };
+      undo.push(options.onResize?.(resize) ?? (() => {}));
+      resize();
+    }
+    if (options.signalProxy !== false && !(Config.Tty && typing)) {
+      undo.push(
+        forwardSignals(
+          (signal) => State.Process && isAlive(State.Process) && process.kill(State.Pid, signal),
+        ),
+      );
+    }
+    if (typing) undo.push(passInput());
+    for await (const { stream, bytes } of attachment.output()) options[stream].write(bytes);
+  } finally {
+    for (const step of undo.reverse()) step();
+  }
+  return detached ? undefined : waitContainer(store, ID);
+
+  function passInput(): () => void {
+    const { stdin } = options;
+    const typed = (piece: Buffer): void => {
+      const { bytes, detach } = Config.Tty ? scan(piece) : { bytes: piece, detach: false };
+      try {
+        attachment.write(bytes);
+      } catch {
+        return; // it ended: the output tells
+      }
+      if (!detach) return;
+      detached = true;
+      attachment.close();
+    };
+    stdin.on('data', typed);
+    stdin.on('end', attachment.endInput);
+    return () => {
+      stdin.off('data', typed);
+      stdin.off('end', attachment.endInput);
+      stdin.pause();
+    };
+  }
+}

@@ -1,0 +1,68 @@
+/**
+ * `gantry container cleanup <id>`: what conmon executes when its container has ended. It writes the end down (with
+ * `--rm` the container goes), keeps the log, and starts the container again when its restart policy says so. May be
+ * called at any time and any number of times: it does what is left to do.
+ */
+import { existsSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseContainerID } from '../core/ids.js';
+import { transition } from '../runtime/container-state.js';
+import { ContainerStore } from '../runtime/container-store.js';
+import { exitDirectory } from '../runtime/host-facts.js';
+import { identify, isAlive } from '../runtime/process-identity.js';
+import { restartDelay, wantsRestart } from '../runtime/restart-policy.js';
+import { keepLog } from './container-log.js';
+import { settleLocked } from './containers.js';
+import { type DetachedOptions, startLocked } from './start-detached.js';
+import type { Store } from './store.js';
+
+const EXIT_CODE_MS = 600_000;
+
+export async function cleanupContainer(store: Store, name: string, options: DetachedOptions): Promise<void> {
+  const id = parseContainerID(name);
+  const records = new ContainerStore(store.root);
+  const self = identify(process.pid)!;
+  const delay = await underLock(async () => {
+    const record = await settleLocked(store, records, id);
+    if (record === undefined || record.State.Running) return undefined;
+    await keepLog(store, id);
+    const { Restarting, Supervisor } = record.State;
+    const ours = Supervisor !== undefined && [process.pid, process.ppid].includes(Supervisor.Pid);
+    if (Restarting ? !ours && isAlive(Supervisor!) : !wantsRestart(record, records.hostConfig(id)))
+      return undefined;
+    const RestartDelay = restartDelay(record);
+    const State = Restarting
+      ? { ...record.State, Supervisor: self }
+      : transition(record.State, { to: 'restart', supervisor: self });
+    records.put({ ...record, State, RestartDelay }, { sync: false });
+    return RestartDelay;
+  });
+  sweepExitCodes(exitDirectory(store.root));
+  if (delay === undefined) return;
+  await sleep(delay);
+  await underLock(async () => {
+    const record = records.get(id);
+    if (!record?.State.Restarting || record.State.Supervisor?.Pid !== self.Pid) return; // stopped or removed meanwhile
+    await startLocked(store, records, { ...record, RestartCount: record.RestartCount + 1 }, options);
+  });
+
+  async function underLock<T>(act: () => Promise<T>): Promise<T> {
+    const held = await store.lockNamed('containers', id);
+    try {
+      return await act();
+    } finally {
+      held.release();
+    }
+  }
+}
+
+/** Exit codes of containers that went at their end, which nobody waits for any more. */
+function sweepExitCodes(directory: string): void {
+  const before = Date.now() - EXIT_CODE_MS;
+  for (const name of existsSync(directory) ? readdirSync(directory) : []) {
+    const path = join(directory, name);
+    if ((statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? before) < before)
+      rmSync(path, { force: true });
+  }
+}

@@ -1,0 +1,93 @@
+/** All that comes before a container's start, whoever is to be its parent: its root mounted, its bundle written. */
+import { GantryError } from '../core/errors.js';
+import { readBeneath } from '../runtime/beneath.js';
+import { bundle } from '../runtime/bundle.js';
+import { bundleDirectory, freshBundle, writeBundle } from '../runtime/bundle-directory.js';
+import type { ContainerRecord } from '../runtime/container-record.js';
+import type { ContainerStore } from '../runtime/container-store.js';
+import { findInit, hostFacts, runDirectory } from '../runtime/host-facts.js';
+import { bindMount, tmpfsMounts } from '../runtime/mount-points.js';
+import { writeNetworkFiles } from '../runtime/network-files.js';
+import { chooseRuntime, type OciRuntime } from '../runtime/oci-runtime.js';
+import { resolveUser } from '../runtime/user.js';
+import { announceContainer, attachNetwork } from './container-network.js';
+import type { Store } from './store.js';
+
+export interface PrepareOptions {
+  /** Where the container names no runtime: GANTRY_RUNTIME. */
+  readonly runtime?: string;
+  /** PATH. */
+  readonly searchPath?: string;
+  readonly consoleSize?: { readonly rows: number; readonly columns: number };
+  readonly onWarning?: (text: string) => void;
+}
+
+export interface PreparedContainer {
+  readonly runtime: OciRuntime;
+  /** The bundle's directory. */
+  readonly bundle: string;
+  readonly rootfs: string;
+  /** Where its command starts. */
+  readonly cwd: string;
+}
+
+/** The caller holds the container's lock, and calls `releaseResources` when this or the start throws. */
+export async function prepareContainer(
+  store: Store,
+  records: ContainerStore,
+  record: ContainerRecord,
+  options: PrepareOptions,
+): Promise<PreparedContainer> {
+  const { ID: id, Config: settings } = record;
+  const hostConfig = records.hostConfig(id);
+  const forced = hostConfig.Runtime ?? options.runtime;
+  const host = hostFacts();
+  const runtime = chooseRuntime({
+    ...(forced === undefined ? {} : { forced }),
+    ...(options.searchPath === undefined ? {} : { path: options.searchPath }),
+    cgroups: host.cgroups,
+    stateDirectory: runDirectory(store.root),
+  });
+  const layers = store.layers.db.mounts.get(id);
+  if (layers === undefined) {
+    throw new GantryError('ERR_STORE_CORRUPT', `container ${id} has no write layer`, {
+      hint: `gantry rm ${id}`,
+    });
+  }
+  const directory = bundleDirectory(store.root, id);
+  freshBundle(directory);
+  const rootfs = await store.driver.mount(layers.mountID, { volatile: hostConfig.AutoRemove });
+  const accounts = { passwd: readBeneath(rootfs, '/etc/passwd'), group: readBeneath(rootfs, '/etc/group') };
+  const network = await attachNetwork(store, record, hostConfig);
+  writeNetworkFiles(records.path(id), {
+    hostname: settings.Hostname ?? '',
+    network: hostConfig.NetworkMode,
+    extraHosts: hostConfig.ExtraHosts ?? [],
+    ...(network === undefined ? {} : { address: network.address }),
+  });
+  if (network !== undefined) await announceContainer(id);
+  const { default: defaultSeccomp } = await import('../runtime/seccomp-default.json', {
+    with: { type: 'json' },
+  });
+  const { spec, warnings } = bundle({
+    id,
+    rootfs,
+    settings,
+    hostConfig,
+    user: resolveUser(settings.User ?? '', accounts, hostConfig.GroupAdd),
+    mounts: [...Object.values(record.MountPoints).map(bindMount), ...tmpfsMounts(hostConfig)],
+    networkFiles: {
+      hostname: record.HostnamePath,
+      hosts: record.HostsPath,
+      'resolv.conf': record.ResolvConfPath,
+    },
+    defaultSeccomp,
+    ...(network === undefined ? {} : { networkNamespace: network.namespace }),
+    ...(hostConfig.Init ? { init: findInit(options.searchPath) } : {}),
+    ...(options.consoleSize === undefined ? {} : { consoleSize: options.consoleSize }),
+    host,
+  });
+  for (const warning of warnings) options.onWarning?.(warning);
+  writeBundle(directory, spec, runtime);
+  return { runtime, bundle: directory, rootfs, cwd: spec.process.cwd };
+}

@@ -1,0 +1,119 @@
+/**
+ * CNI plugins (containernetworking.github.io, spec 1.0.0): programs that get a JSON document on stdin and their
+ * command in the environment, and answer with a JSON document. Ours of a network, run in this order and back:
+ *
+ *   bridge     the host's bridge, a veth pair into the namespace, an address by host-local, masquerading
+ *   portmap    published ports, by DNAT
+ *   firewall   lets the container's packets through where FORWARD drops (a host that has dockerd)
+ */
+import { execFile } from 'node:child_process';
+import { accessSync, constants } from 'node:fs';
+import { join } from 'node:path';
+import { GantryError } from '../../core/errors.js';
+
+const CNI_VERSION = '1.0.0';
+/** Debian's, the projects' own and Fedora's. */
+const DIRECTORIES = ['/usr/lib/cni', '/opt/cni/bin', '/usr/libexec/cni'];
+/** Plugins call iptables. */
+const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+const TIMEOUT_MS = 30_000;
+
+export interface CniPlugin {
+  readonly type: string;
+  readonly [option: string]: unknown;
+}
+
+export interface CniCall {
+  /** Of the network. */
+  readonly name: string;
+  readonly plugins: readonly CniPlugin[];
+  readonly containerID: string;
+  readonly netns: string;
+}
+
+/** The part of a plugin's answer that we read. */
+export interface CniResult {
+  readonly interfaces?: readonly {
+    readonly name: string;
+    readonly mac?: string;
+    readonly sandbox?: string;
+  }[];
+  readonly ips?: readonly { readonly address: string; readonly gateway?: string }[];
+}
+
+/** Runs the plugins in order, each with the answer of the one before. ERR_RUNTIME with the plugin's own words. */
+export async function cniAdd(call: CniCall): Promise<CniResult> {
+  let result: CniResult = {};
+  for (const [index, plugin] of call.plugins.entries()) {
+    result = await run('ADD', call, plugin, index === 0 ? undefined : result);
+  }
+  return result;
+}
+
+/** Undoes it in reverse order; what is gone already is no error to a plugin. */
+export async function cniDelete(call: CniCall, result: CniResult | undefined): Promise<void> {
+  for (const plugin of [...call.plugins].reverse()) await run('DEL', call, plugin, result);
+}
+
+/** Where the programs are. ERR_RUNTIME_MISSING that names those the host does not have. */
+export function findPlugins(names: readonly string[]): (name: string) => string {
+  const places = names.map((name) => [name, DIRECTORIES.find((dir) => executable(join(dir, name)))] as const);
+  const missing = places.flatMap(([name, directory]) => (directory === undefined ? [name] : []));
+  if (missing.length > 0) {
+    throw new GantryError(
+      'ERR_RUNTIME_MISSING',
+      `networks need the CNI plugins ${names.join(', ')}: expected them in ${DIRECTORIES.join(' or ')}, missing ${missing.join(', ')}`,
+      { hint: 'apt-get install containernetworking-plugins, or run with --network none or host' },
+    );
+  }
+  const found = new Map(places);
+  return (name) => join(found.get(name)!, name);
+}
+
+function executable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function run(
+  command: 'ADD' | 'DEL',
+  { name, containerID, netns }: CniCall,
+  plugin: CniPlugin,
+  prevResult: CniResult | undefined,
+): Promise<CniResult> {
+  const input = { cniVersion: CNI_VERSION, name, ...plugin, ...(prevResult ? { prevResult } : {}) };
+  const env = {
+    PATH,
+    CNI_COMMAND: command,
+    CNI_CONTAINERID: containerID,
+    CNI_NETNS: netns,
+    CNI_IFNAME: 'eth0',
+    CNI_PATH: DIRECTORIES.join(':'),
+  };
+  const path = findPlugins([plugin.type])(plugin.type);
+  return new Promise((resolve, reject) => {
+    const child = execFile(path, { env, timeout: TIMEOUT_MS }, (error, stdout, stderr) => {
+      if (error === null) resolve(stdout.trim() === '' ? {} : (JSON.parse(stdout) as CniResult));
+      else {
+        const why = said(stdout) || stderr.trim() || error.message;
+        reject(new GantryError('ERR_RUNTIME', `network ${name}: CNI plugin ${plugin.type}: ${why}`));
+      }
+    });
+    child.stdin!.on('error', () => {}); // a plugin that ended before it read: its status tells
+    child.stdin!.end(JSON.stringify(input));
+  });
+}
+
+/** `{"code":11,"msg":"…","details":"…"}` */
+function said(stdout: string): string {
+  try {
+    const { msg, details } = JSON.parse(stdout) as { msg?: string; details?: string };
+    return [msg, details].filter(Boolean).join('; ');
+  } catch {
+    return '';
+  }
+}

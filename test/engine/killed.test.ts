@@ -1,0 +1,193 @@
+/** kill -9 of gantry, of conmon, of the container, at any moment: the next command tells the truth and cleans up. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { containerLog } from '../../src/engine/container-log.js';
+import { findContainer, listContainers, removeContainer } from '../../src/engine/containers.js';
+import { createContainer } from '../../src/engine/create-container.js';
+import { type DetachedOptions, startDetached } from '../../src/engine/start-detached.js';
+import { killContainer, stopContainer } from '../../src/engine/stop-container.js';
+import { openStore, type Store } from '../../src/engine/store.js';
+import { cgroupLayout } from '../../src/runtime/cgroup-layout.js';
+import { statusOf } from '../../src/runtime/container-state.js';
+import { createRequest } from '../../src/runtime/flags/request.js';
+import { runDirectory } from '../../src/runtime/host-facts.js';
+import { findExecutable } from '../../src/runtime/oci-runtime.js';
+import { isAlive } from '../../src/runtime/process-identity.js';
+import type { RunFlags } from '../../src/runtime/run-flags.js';
+import { buildCli, callCli } from '../helpers/built-cli.js';
+import { temporaryDirectory } from '../helpers/layer-fixture.js';
+import { whyNoContainers } from '../runtime/busybox.js';
+import { busyboxImage } from './busybox-image.js';
+
+const context = { env: {}, cwd: '/', cpuCount: 1, readFile: () => '' };
+const why = whyNoContainers() ?? (findExecutable('conmon') === undefined ? 'needs conmon' : undefined);
+/** By default few, for CI; GANTRY_TEST_KILLS=20 for the whole proof. */
+const TIMES = Number(process.env.GANTRY_TEST_KILLS ?? 6);
+
+describe.skipIf(why !== undefined)(`killed${why ? ` (skipped: ${why})` : ''}`, { timeout: 120_000 }, () => {
+  let directory: ReturnType<typeof temporaryDirectory>;
+  let store: Store;
+  let options: DetachedOptions;
+  let cli: string;
+  beforeAll(async () => {
+    directory = temporaryDirectory();
+    store = openStore(join(directory.path, 'root'));
+    cli = await buildCli('killed');
+    options = { gantry: [process.execPath, cli], searchPath: process.env.PATH ?? '' };
+    await busyboxImage(store);
+  });
+  afterAll(() => {
+    rmSync(cli, { force: true });
+    rmSync(runDirectory(store.root), { recursive: true, force: true });
+    directory.remove();
+  });
+
+  const create = async (script: string, flags: RunFlags = {}) => {
+    const request = createRequest({ detach: true, ...flags }, 'busybox', ['sh', '-c', script], context);
+    return (await createContainer(store, await busyboxImage(store), request)).id;
+  };
+  const processesOf = (id: string) =>
+    readdirSync('/proc').filter((pid) => {
+      if (!/^\d+$/.test(pid)) return false;
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(id);
+      } catch {
+        return false;
+      }
+    });
+  const until = async (holds: () => boolean) => {
+    for (const end = Date.now() + 10_000; !holds(); await sleep(10)) {
+      if (Date.now() > end) throw new Error('waited in vain');
+    }
+  };
+  const expectNothingLeft = async (id: string) => {
+    const mountinfo = readFileSync('/proc/self/mountinfo', 'utf8');
+    expect(mountinfo.split('\n').filter((line) => line.includes(store.root))).toEqual([]);
+    expect(existsSync(join(runDirectory(store.root), 'bundles', id))).toBe(false);
+    for (const mount of cgroupLayout().controllers.values()) {
+      expect(existsSync(join(mount, 'gantry', id))).toBe(false);
+    }
+    await until(() => processesOf(id).length === 0);
+  };
+
+  it('gantry while it starts one: it runs, or nothing of it is there', async () => {
+    const outcomes = new Set<string>();
+    for (let round = 0; round < TIMES * 2; round++) {
+      const id = await create('sleep 600');
+      const child = spawn(process.execPath, [cli, '--root', store.root, 'start', id], { stdio: 'ignore' });
+      await sleep(70 + (round * 220) / (TIMES * 2));
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+      const [record] = await listContainers(store);
+      const status = statusOf(record!.State);
+      outcomes.add(status);
+      expect(['created', 'running']).toContain(status);
+      if (status === 'created') await expectNothingLeft(id);
+      else expect(isAlive(record!.State.Process!)).toBe(true);
+      await removeContainer(store, id, { force: true });
+      await expectNothingLeft(id);
+    }
+    expect(outcomes.size).toBeGreaterThan(0);
+  });
+
+  it('conmon: the container lives on, is stopped or killed; never exit code 0 when nobody knows', async () => {
+    for (let round = 0; round < TIMES; round++) {
+      const id = await create(round % 3 === 2 ? 'sleep 0.2; exit 0' : 'sleep 600');
+      await startDetached(store, id, options);
+      const { Process, Supervisor } = (await findContainer(store, id)).State;
+      process.kill(Supervisor!.Pid, 'SIGKILL');
+      await until(() => !isAlive(Supervisor!));
+      if (isAlive(Process!)) expect(statusOf((await findContainer(store, id)).State)).toBe('running');
+      if (round % 3 === 0) await stopContainer(store, id, { timeout: 0 });
+      else if (round % 3 === 1) await killContainer(store, id);
+      else await until(() => !isAlive(Process!));
+      expect((await findContainer(store, id)).State).toMatchObject({
+        ExitCode: 255,
+        Error: 'supervisor lost',
+      });
+      await expectNothingLeft(id);
+      await removeContainer(store, id);
+    }
+  });
+
+  it('the container: 137, not called out of memory', async () => {
+    for (let round = 0; round < TIMES; round++) {
+      const id = await create('sleep 600', { memory: '64m' });
+      await startDetached(store, id, options);
+      const { Process } = (await findContainer(store, id)).State;
+      process.kill(Process!.Pid, 'SIGKILL');
+      await (round % 2 === 0 ? sleep(100) : until(() => !isAlive(Process!)));
+      expect((await findContainer(store, id)).State).toMatchObject({
+        Running: false,
+        ExitCode: 137,
+        OOMKilled: false,
+      });
+      await expectNothingLeft(id);
+      await removeContainer(store, id);
+    }
+  });
+
+  it('all three at once', async () => {
+    for (let round = 0; round < TIMES; round++) {
+      const id = await create('sleep 600');
+      await startDetached(store, id, options);
+      const { Process, Supervisor } = (await findContainer(store, id)).State;
+      const stopping = spawn(process.execPath, [cli, '--root', store.root, 'stop', id], { stdio: 'ignore' });
+      await sleep(round * 30);
+      for (const pid of [Supervisor!.Pid, Process!.Pid, stopping.pid!]) {
+        try {
+          process.kill(pid, 'SIGKILL');
+        } catch {
+          // it has ended
+        }
+      }
+      await until(() => !isAlive(Process!));
+      const { State } = await findContainer(store, id);
+      expect(State.Running).toBe(false);
+      expect([137, 255]).toContain(State.ExitCode);
+      await expectNothingLeft(id);
+      await removeContainer(store, id);
+    }
+  });
+
+  it('the cleanup of one that is to be started again: the next command has it done', async () => {
+    for (let round = 0; round < Math.ceil(TIMES / 3); round++) {
+      const id = await create('sleep 0.1; exit 1', { restart: 'always' });
+      await startDetached(store, id, options);
+      const { Process } = (await findContainer(store, id)).State;
+      await until(() => !isAlive(Process!));
+      await sleep(round * 60);
+      for (const pid of processesOf(id)) process.kill(Number(pid), 'SIGKILL');
+      for (let waited = 0; (await findContainer(store, id)).RestartCount === 0 && waited < 100; waited++)
+        await sleep(50);
+      expect((await findContainer(store, id)).RestartCount).toBeGreaterThan(0);
+      await removeContainer(store, id, { force: true });
+      await expectNothingLeft(id);
+    }
+  });
+
+  it('who reads the log, again and again: no line is lost or told twice', async () => {
+    const id = await create('i=0; while [ $i -lt 4000 ]; do echo "line $i"; i=$((i+1)); done; sleep 600', {
+      logOpt: ['max-size=100k', 'max-file=9'],
+    });
+    await startDetached(store, id, options);
+    for (let round = 0; round < TIMES; round++) {
+      const child = spawn(process.execPath, [cli, '--root', store.root, 'logs', '-f', id], {
+        stdio: 'ignore',
+      });
+      await sleep(60 + round * 20);
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+    }
+    await sleep(200);
+    let text = '';
+    for await (const { log } of containerLog(store, id, {})) text += log;
+    expect(text === Array.from({ length: 4000 }, (_, i) => `line ${i}\n`).join('')).toBe(true);
+    expect((await callCli(cli, store.root, 'rm', '-f', id)).code).toBe(0);
+    await expectNothingLeft(id);
+  });
+});

@@ -1,0 +1,97 @@
+/**
+ * A network namespace (and a mount namespace with an empty /run/gantry) of a test's own, with the program to run in it:
+ * no bridge, rule or lease of a test is seen outside, and all of it ends with `close`.
+ */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { build } from 'esbuild';
+
+export interface Finished {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export class OwnNetwork {
+  readonly #holder: ChildProcess;
+  readonly #script: string;
+  readonly #root: string;
+
+  private constructor(holder: ChildProcess, script: string, root: string) {
+    this.#holder = holder;
+    this.#script = script;
+    this.#root = root;
+  }
+
+  static async open(root: string): Promise<OwnNetwork> {
+    // Under node_modules, so that the packages that stay outside the bundle are found.
+    const directory = join(
+      import.meta.dirname,
+      '../../node_modules/.cache/gantry-test',
+      `net-${process.pid}`,
+    );
+    await build({
+      entryPoints: ['src/cli/gantry.ts'],
+      outdir: directory,
+      bundle: true,
+      splitting: true,
+      format: 'esm',
+      platform: 'node',
+      mainFields: ['module', 'main'],
+      external: ['koffi', 'piscina', 'lz4-napi'],
+      banner: { js: "import{createRequire as r}from'node:module';const require=r(import.meta.url);" },
+      logLevel: 'error',
+    });
+    mkdirSync('/run/gantry', { recursive: true });
+    const setUp =
+      'mount -t tmpfs tmpfs /run/gantry && ip link set lo up && echo ready && exec sleep infinity';
+    const holder = spawn('unshare', ['--net', '--mount', 'sh', '-c', setUp], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    await once(holder.stdout!, 'data');
+    return new OwnNetwork(holder, directory, root);
+  }
+
+  #inside(command: readonly string[]): [string, string[]] {
+    return ['nsenter', ['--target', String(this.#holder.pid), '--net', '--mount', '--', ...command]];
+  }
+
+  #gantry(args: readonly string[]): string[] {
+    return [process.execPath, join(this.#script, 'gantry.js'), '--root', this.#root, ...args];
+  }
+
+  run(...command: string[]): Finished {
+    const [program, args] = this.#inside(command);
+    return spawnSync(program, args, { encoding: 'utf8' });
+  }
+
+  gantry(...args: string[]): Finished {
+    return this.run(...this.#gantry(args));
+  }
+
+  /** `gantry run …` in the foreground, beside us. */
+  start(...args: string[]): ChildProcess {
+    const [program, all] = this.#inside(this.#gantry(args));
+    return spawn(program, all, { stdio: ['ignore', 'pipe', 'pipe'] });
+  }
+
+  close(): void {
+    this.#holder.kill('SIGKILL');
+    rmSync(this.#script, { recursive: true, force: true });
+  }
+}
+
+/** Why networks cannot be tested here; undefined when they can. */
+export function whyNoNetworks(): string | undefined {
+  if (spawnSync('unshare', ['--net', '--mount', 'true']).status !== 0) return 'needs to make namespaces';
+  for (const tool of ['nsenter', 'ip', 'iptables']) {
+    if (spawnSync('sh', ['-c', `PATH=$PATH:/usr/sbin:/sbin command -v ${tool}`]).status !== 0)
+      return `needs ${tool}`;
+  }
+  if (spawnSync('/usr/lib/cni/bridge', { env: { CNI_COMMAND: 'VERSION' } }).status !== 0) {
+    return 'needs containernetworking-plugins';
+  }
+  return undefined;
+}
