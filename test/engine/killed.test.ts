@@ -79,9 +79,11 @@ describe.skipIf(why !== undefined)(`killed${why ? ` (skipped: ${why})` : ''}`, {
     for (let round = 0; round < TIMES * 2; round++) {
       const id = await create('sleep 600');
       const child = spawn(process.execPath, [cli, '--root', store.root, 'start', id], { stdio: 'ignore' });
+      // Asked for before the kill: on a quiet machine the start may be over by then.
+      const exited = once(child, 'exit');
       await sleep(70 + (round * 220) / (TIMES * 2));
       child.kill('SIGKILL');
-      await once(child, 'exit');
+      await exited;
       const [record] = await listContainers(store);
       const status = statusOf(record!.State);
       outcomes.add(status);
