@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import {
+  copyFileSync,
   existsSync,
   linkSync,
   mkdirSync,
@@ -290,7 +291,7 @@ describe('a kill', () => {
       { input: script, stdio: ['pipe', 'ignore', 'ignore'] },
     );
     const local = join(process.cwd(), 'node_modules', `.victim-${process.pid}.mjs`);
-    renameSync(bundled, local);
+    copyFileSync(bundled, local); // the temporary directory may be on another file system
     try {
       expect(() => execFileSync('node', [local, root.path], { stdio: 'ignore' })).toThrow();
     } finally {
