@@ -22,7 +22,7 @@ type Output<Name extends TaskName> =
 export class Pool {
   readonly #piscina: Piscina;
 
-  /** Two threads start at once, as many as any pull uses; more as tasks come, at most `threads`. */
+  /** Two threads start at once, which every pull can use; more as tasks come, at most `threads`. */
   constructor(readonly threads: number) {
     this.#piscina = new Piscina({
       filename: workerFile('layer'),
