@@ -6,10 +6,9 @@
  *   its process lives, its supervisor is gone    killed now (a foreground container ends with its CLI): exited 137
  *   its supervisor lives                         left alone: the end is being written, or nothing is wrong
  *
- * A detached container's supervisor is conmon, and its word counts (detachedEnd): the exit file, else the process (it
- * lives on without conmon), else a living conmon is waited for, else 255 "supervisor lost": never 0.
- *
- * and what the dead left (mount, cgroup, bundle, `--rm` containers) goes with it.
+ * and what the dead left (mount, cgroup, bundle, `--rm` containers) goes with it. A detached container's supervisor is
+ * conmon, and its word counts (detachedEnd): the exit file, else the process (it lives on without conmon), else a living
+ * conmon is waited for, else 255 "supervisor lost": never 0. One file, because every look and every removal settles first.
  */
 import { spawn } from 'node:child_process';
 import { existsSync, rmSync } from 'node:fs';
