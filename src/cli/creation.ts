@@ -30,7 +30,7 @@ const TEXT: readonly (readonly [string, string])[] = [
   ['-h, --hostname <string>', 'Container host name'],
   ['-m, --memory <bytes>', 'Memory limit'],
   ['--memory-reservation <bytes>', 'Memory soft limit'],
-  ['--log-driver <string>', 'Logging driver for the container: json-file or none'],
+  ['--log-driver <string>', 'Logging driver for the container: json-file, journald or none'],
   ['--memory-swap <bytes>', "Swap limit equal to memory plus swap: '-1' to enable unlimited swap"],
   ['--name <string>', 'Assign a name to the container'],
   ['--network <network>', 'Connect a container to a network: none (default), host, bridge or a name'],
