@@ -23,7 +23,7 @@ const sha256 = (bytes: Buffer): string => `sha256:${createHash('sha256').update(
 let root: ReturnType<typeof temporaryDirectory>;
 let store: Store;
 let layer: Layer;
-const pool = new Pool(2);
+const pool = new Pool('layer', 2);
 const options: Omit<LayerBlobOptions, 'compression'> = {
   hash: 'native',
   signal: new AbortController().signal,
