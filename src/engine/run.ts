@@ -159,7 +159,7 @@ async function begin(
       process: identify(launched.pid) ?? { ...self, Pid: launched.pid, StartTicks: 0 },
       supervisor: self,
     });
-    records.put({ ...record, State }, { sync: false });
+    records.put({ ...record, State, HasBeenStartedBefore: true }, { sync: false });
     for (const action of ['attach', 'start']) recordContainerEvent(store, record, action);
     return { launched, log, ...attached };
   } catch (error) {

@@ -39,6 +39,7 @@ export interface ContainerRecord {
   readonly Driver: string;
   readonly OS: string;
   readonly RestartCount: number;
+  readonly HasBeenStartedBefore?: boolean;
   /** By `stop` or `kill`: no restart policy starts it again. */
   readonly HasBeenManuallyStopped?: boolean;
   /** Ours: how this program is called (`node …/gantry.js`) by who settles a detached container's end. */
