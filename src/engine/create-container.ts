@@ -22,6 +22,7 @@ import { writeNetworkFiles } from '../runtime/network-files.js';
 import { ensureVolume, fillVolume, newVolumeName, removeVolume } from '../runtime/volumes.js';
 import { checkNetwork } from './container-network.js';
 import { recordContainerEvent } from './events.js';
+import { checkStatsFile } from './exit-stats.js';
 import type { Store } from './store.js';
 import { lockVolumes } from './volumes.js';
 
@@ -48,6 +49,7 @@ export async function createContainer(
   checkNetwork(store, hostConfig);
   const wanted = wantedMounts(settings, hostConfig, newVolumeName);
   if (request.name !== undefined) checkContainerName(request.name);
+  if (request.statsOnExit !== undefined) checkStatsFile(request.statsOnExit);
 
   const records = new ContainerStore(store.root);
   const id = newContainerID();
@@ -105,6 +107,7 @@ export async function createContainer(
       Driver: store.driver.name,
       OS: image.config.os || 'linux',
       RestartCount: 0,
+      ...(request.statsOnExit === undefined ? {} : { StatsOnExit: request.statsOnExit }),
       MountPoints: points,
       LogPath: logLimits(hostConfig.LogConfig) === undefined ? '' : jsonLogPath(records.path(id)),
       HostnamePath: records.path(id, 'hostname'),

@@ -62,6 +62,8 @@ export interface RunFlags {
   readonly cpusetMems?: string;
   readonly pidsLimit?: string;
   readonly init?: boolean;
+  /** A file for what the run used, as JSON. */
+  readonly statsOnExit?: string;
   readonly stopSignal?: string;
   readonly stopTimeout?: string;
   /** OCI runtime: `crun`, `runc` or a path; default by what the host shows (`GANTRY_RUNTIME`). */

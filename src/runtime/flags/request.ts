@@ -2,6 +2,7 @@
  * `run`'s flags to Docker's create request. Reading files and the caller's environment is passed in, so this is a
  * pure function of what it is given.
  */
+import { resolve } from 'node:path';
 import { errnoCode, GantryError } from '../../core/errors.js';
 import { capabilitiesFor } from '../capabilities.js';
 import type { ContainerSettings, CreateRequest, HostConfig } from '../create-request.js';
@@ -167,6 +168,7 @@ export function createRequest(
 ): CreateRequest {
   return {
     ...(flags.name === undefined ? {} : { name: checkContainerName(flags.name) }),
+    ...(flags.statsOnExit === undefined ? {} : { statsOnExit: resolve(context.cwd, flags.statsOnExit) }),
     config: settings(flags, image, command, context),
     hostConfig: hostConfig(flags, context),
   };
