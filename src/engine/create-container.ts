@@ -71,7 +71,10 @@ export async function createContainer(
     const volumes = wanted.filter((mount) => mount.Type === 'volume');
     // Until the record names them, nothing else keeps `volume rm` away.
     if (volumes.length > 0) volumesHeld = await lockVolumes(store, 'shared');
-    const rootfs = volumes.some((mount) => mount.copyImage) ? await store.driver.mount(layers.mountID) : '';
+    // Read-only: unmounting one that could be written syncs the whole file system under it.
+    const rootfs = volumes.some((mount) => mount.copyImage)
+      ? await store.driver.mount(layers.mountID, { readOnly: true })
+      : '';
     if (rootfs !== '') undo.push(() => store.driver.unmount(layers.mountID));
     for (const mount of wanted) {
       if (mount.Type === 'bind') prepareBind(mount);
