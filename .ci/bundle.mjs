@@ -31,7 +31,7 @@ mkdirSync(FRESH);
 writeFileSync(`${FRESH}/package.json`, '{"type":"commonjs"}\n');
 await build({
   ...common,
-  entryPoints: ['src/cli/gantry.ts', ...entries('workers')],
+  entryPoints: ['src/cli/gantry.ts', 'src/cli/process.ts', ...entries('workers')],
   format: 'cjs',
   // import() of a package becomes require(): as an ES module it would be parsed twice, 45 ms for hash-wasm.
   supported: { 'dynamic-import': false },

@@ -49,6 +49,7 @@ const TEXT: readonly (readonly [string, string])[] = [
   ['--restart <string>', 'Restart policy to apply when a container exits'],
   ['--runtime <string>', 'Runtime to use for this container: crun, runc or a path'],
   ['--shm-size <bytes>', 'Size of /dev/shm'],
+  ['--stats-on-exit <file>', 'Write what the container used, as JSON, to a file when it ends'],
   ['--stop-signal <string>', 'Signal to stop the container'],
   ['--stop-timeout <int>', 'Timeout (in seconds) to stop a container'],
   ['-u, --user <string>', 'Username or UID (format: <name|uid>[:<group|gid>])'],

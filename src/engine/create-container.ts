@@ -24,6 +24,7 @@ import { ensureVolume, fillVolume, newVolumeName, removeVolume } from '../runtim
 import { reserveIDFile } from './container-id-file.js';
 import { checkNetwork, networkFiles } from './container-network.js';
 import { recordContainerEvent } from './events.js';
+import { checkStatsFile } from './exit-stats.js';
 import { inheritedMounts } from './inherited-mounts.js';
 import type { Store } from './store.js';
 import { lockVolumes } from './volumes.js';
@@ -52,6 +53,7 @@ export async function createContainer(
   checkSysctls(hostConfig);
   const wanted = wantedMounts(settings, hostConfig, newVolumeName, await inheritedMounts(store, hostConfig));
   if (request.name !== undefined) checkContainerName(request.name);
+  if (request.statsOnExit !== undefined) checkStatsFile(request.statsOnExit);
 
   const records = new ContainerStore(store.root);
   const id = newContainerID();
@@ -75,7 +77,10 @@ export async function createContainer(
     const volumes = wanted.filter((mount) => mount.Type === 'volume');
     // Until the record names them, nothing else keeps `volume rm` away.
     if (volumes.length > 0) volumesHeld = await lockVolumes(store, 'shared');
-    const rootfs = volumes.some((mount) => mount.copyImage) ? await store.driver.mount(layers.mountID) : '';
+    // Read-only: unmounting one that could be written syncs the whole file system under it.
+    const rootfs = volumes.some((mount) => mount.copyImage)
+      ? await store.driver.mount(layers.mountID, { readOnly: true })
+      : '';
     if (rootfs !== '') undo.push(() => store.driver.unmount(layers.mountID));
     for (const mount of wanted) {
       if (mount.Type === 'bind') prepareBind(mount);
@@ -105,6 +110,7 @@ export async function createContainer(
       Driver: store.driver.name,
       OS: image.config.os || 'linux',
       RestartCount: 0,
+      ...(request.statsOnExit === undefined ? {} : { StatsOnExit: request.statsOnExit }),
       MountPoints: points,
       LogPath: logLimits(hostConfig.LogConfig) === undefined ? '' : jsonLogPath(records.path(id)),
       HostnamePath: records.path(id, 'hostname'),

@@ -102,12 +102,3 @@ export function cgroupLayout(files: CgroupFiles = hostFiles): CgroupLayout {
 }
 
 export const cgroupsPath = (id: string): string => `/gantry/${id}`;
-
-/** How many processes of the container's cgroup the kernel killed for want of memory; 0 when that is not told. */
-export function oomKills(layout: CgroupLayout, id: string, files: CgroupFiles = hostFiles): number {
-  const mount = layout.controllers.get('memory');
-  if (mount === undefined) return 0;
-  const name = layout.version === 'v2' ? 'memory.events' : 'memory.oom_control';
-  const text = files.read(join(mount, cgroupsPath(id), name));
-  return Number(/^oom_kill (\d+)$/m.exec(text ?? '')?.[1] ?? 0);
-}

@@ -7,6 +7,8 @@ import type { ContainerConfig } from '../core/oci/image-config.js';
 
 export interface CreateRequest {
   readonly name?: string;
+  /** Ours: an absolute path, written at each end with what the run used. */
+  readonly statsOnExit?: string;
   readonly config: ContainerSettings;
   readonly hostConfig: HostConfig;
 }

@@ -103,6 +103,8 @@ export interface RunFlags {
   readonly deviceReadIops?: readonly string[];
   readonly deviceWriteIops?: readonly string[];
   readonly init?: boolean;
+  /** A file for what the run used, as JSON. */
+  readonly statsOnExit?: string;
   readonly stopSignal?: string;
   readonly stopTimeout?: string;
   /** OCI runtime: `crun`, `runc` or a path; default by what the host shows (`GANTRY_RUNTIME`). */

@@ -30,6 +30,7 @@ describe('the choice of a runtime', () => {
     expect(choose()).toEqual({
       name: 'crun',
       path: crun,
+      state: join(directory, 'state/crun'),
       command: [crun, '--root', join(directory, 'state/crun'), '--cgroup-manager=cgroupfs'],
       createPrefix: [],
     });

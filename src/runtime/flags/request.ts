@@ -182,6 +182,7 @@ export function createRequest(
   refuse(flags);
   return {
     ...(flags.name === undefined ? {} : { name: checkContainerName(flags.name) }),
+    ...(flags.statsOnExit === undefined ? {} : { statsOnExit: resolve(context.cwd, flags.statsOnExit) }),
     config: settings(flags, image, command, context),
     hostConfig: hostConfig(flags, context),
   };

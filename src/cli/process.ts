@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 /** The process: output, signals, exit status. main.ts does the rest. */
 import { INTERRUPTED, main } from './main.js';
 import { DEFAULT_ROOT, type Session } from './session.js';
