@@ -11,7 +11,7 @@ import { bindMount, tmpfsMounts } from '../runtime/mount-points.js';
 import { writeNetworkFiles } from '../runtime/network-files.js';
 import { chooseRuntime, type OciRuntime } from '../runtime/oci-runtime.js';
 import { resolveUser } from '../runtime/user.js';
-import { announceContainer, attachNetwork } from './container-network.js';
+import { announceContainer, attachNetwork, networkFiles } from './container-network.js';
 import type { Store } from './store.js';
 
 export interface PrepareOptions {
@@ -58,15 +58,12 @@ export async function prepareContainer(
   }
   const directory = bundleDirectory(store.root, id);
   freshBundle(directory);
-  const rootfs = await store.driver.mount(layers.mountID, { volatile: hostConfig.AutoRemove });
+  const rootfs = await store.driver.mount(layers.mountID, {
+    volatile: hostConfig.AutoRemove || (hostConfig.Volatile ?? false),
+  });
   const accounts = { passwd: readBeneath(rootfs, '/etc/passwd'), group: readBeneath(rootfs, '/etc/group') };
   const network = await attachNetwork(store, record, hostConfig);
-  writeNetworkFiles(records.path(id), {
-    hostname: settings.Hostname ?? '',
-    network: hostConfig.NetworkMode,
-    extraHosts: hostConfig.ExtraHosts ?? [],
-    ...(network === undefined ? {} : { address: network.address }),
-  });
+  writeNetworkFiles(records.path(id), networkFiles(settings, hostConfig, network));
   if (network !== undefined) await announceContainer(id);
   const { default: defaultSeccomp } = await import('../runtime/seccomp-default.json', {
     with: { type: 'json' },

@@ -9,12 +9,10 @@
 import type { Readable, Writable } from 'node:stream';
 import { GantryError } from '../core/errors.js';
 import type { ContainerID } from '../core/ids.js';
-import { oomKills } from '../runtime/cgroup-layout.js';
 import { type ContainerRecord, plainName } from '../runtime/container-record.js';
 import { transition } from '../runtime/container-state.js';
 import { ContainerStore } from '../runtime/container-store.js';
 import type { CreateRequest } from '../runtime/create-request.js';
-import { hostFacts } from '../runtime/host-facts.js';
 import { type Launched, launch } from '../runtime/launch.js';
 import { logLimits, shimLogBytes } from '../runtime/log-config.js';
 import { identify } from '../runtime/process-identity.js';
@@ -22,7 +20,7 @@ import { rawTerminal } from '../runtime/raw-terminal.js';
 import { startExitCode } from '../runtime/runtime-error.js';
 import { type LogWriter, shimLogWriter } from '../runtime/shim-log-writer.js';
 import { keepLog } from './container-log.js';
-import { conclude, findContainer, releaseFiles, releaseResources } from './containers.js';
+import { conclude, findContainer, releaseFiles, releaseResources, usedBy } from './containers.js';
 import { type ContainerImage, type CreatedContainer, createContainer } from './create-container.js';
 import { recordContainerEvent } from './events.js';
 import { forwardSignals } from './forward-signals.js';
@@ -97,7 +95,7 @@ export async function startContainer(
   await streams;
   detach();
   const logged = log?.close();
-  await end(store, records, id, code, launched);
+  await end(store, records, id, code, launched, options);
   if (logged && records.get(id) !== undefined) await keepLog(store, id);
   return code;
 }
@@ -238,9 +236,11 @@ async function end(
   id: ContainerID,
   exitCode: number,
   launched: Launched,
+  { onWarning }: ForegroundOptions,
 ): Promise<void> {
-  // Before the cgroup goes; a container that was killed from outside is not called out of memory.
-  const oomKilled = exitCode === 137 && oomKills(hostFacts().cgroups, id) > 0;
+  const used = usedBy(id); // before the cgroup goes
+  // A container that was killed from outside is not called out of memory.
+  const oomKilled = exitCode === 137 && Boolean(used.resources?.OomKills);
   await launched.remove();
   const held = await store.lockNamed('containers', id);
   try {
@@ -248,7 +248,14 @@ async function end(
     if (record === undefined || record.State.Process?.Pid !== launched.pid) return; // `rm -f` was quicker
     await releaseFiles(store, id);
     const at = new Date().toISOString();
-    await conclude(store, records, record, { to: 'exit', at, exitCode, oomKilled });
+    const { State } = await conclude(store, records, record, {
+      to: 'exit',
+      at,
+      exitCode,
+      oomKilled,
+      ...used,
+    });
+    if (State.Error !== '') onWarning?.(State.Error);
   } finally {
     held.release();
   }

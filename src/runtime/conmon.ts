@@ -18,6 +18,7 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { GantryError } from '../core/errors.js';
+import { keepSeccomp } from './compiled-seccomp.js';
 import { deleteFromRuntime, findExecutable, type OciRuntime, runtimeCommand } from './oci-runtime.js';
 import { identify, type ProcessIdentity } from './process-identity.js';
 import { runtimeError } from './runtime-error.js';
@@ -131,6 +132,7 @@ export async function supervise(options: SuperviseOptions): Promise<Supervised> 
     for (const name of ['conmon.err', 'conmon.pid']) rmSync(join(bundle, name), { force: true });
     throw failed(said);
   }
+  keepSeccomp(runtime, id, bundle);
   return {
     process: first,
     shim,

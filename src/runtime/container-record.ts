@@ -46,6 +46,8 @@ export interface ContainerRecord {
   readonly Gantry?: readonly [string, ...string[]];
   /** Ours: milliseconds before the next restart by policy. */
   readonly RestartDelay?: number;
+  /** Ours: the file that tells what each run used. */
+  readonly StatsOnExit?: string;
   readonly MountPoints: Readonly<Record<string, MountPoint>>;
   readonly LogPath: string;
   readonly HostnamePath: string;
