@@ -7,6 +7,7 @@ import { VERSION } from '../core/version.js';
 import { command, group, named, withBooleanForms } from './command.js';
 import { attachCommand } from './commands/attach.js';
 import { cleanupCommand } from './commands/cleanup.js';
+import { profileCommand } from './commands/copyup-profile.js';
 import { cpCommand } from './commands/cp.js';
 import { createCommand } from './commands/create.js';
 import { eventsCommand } from './commands/events.js';
@@ -100,6 +101,7 @@ export function program(session: Session): Command {
       rmCommand(session).alias('remove'),
       containerPruneCommand(session),
     ]).addCommand(cleanupCommand(session), { hidden: true }),
+    group('copyup', 'Know and spare the cost of copy-up', [profileCommand(session)]),
     volumeCommand(session),
     networkCommand(session),
     group('registry', 'Hand images around', [serveCommand(session)]),

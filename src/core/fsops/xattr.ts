@@ -12,8 +12,14 @@ const libc = {
   get: bind<(p: Uint8Array, n: Uint8Array, v: Pointer, size: number) => number>(
     'long lgetxattr(const void*, const void*, void*, size_t)',
   ),
+  getFollowing: bind<(p: Uint8Array, n: Uint8Array, v: Pointer, size: number) => number>(
+    'long getxattr(const void*, const void*, void*, size_t)',
+  ),
   list: bind<(p: Uint8Array, v: Pointer, size: number) => number>(
     'long llistxattr(const void*, void*, size_t)',
+  ),
+  listFollowing: bind<(p: Uint8Array, v: Pointer, size: number) => number>(
+    'long listxattr(const void*, void*, size_t)',
   ),
 };
 
@@ -28,32 +34,42 @@ export function setXattr(path: Path, name: string, value: Uint8Array): void {
 }
 
 /** The value, or undefined when the attribute (or the file system's support for it) is not there. */
-export function getXattr(path: Path, name: string): Buffer | undefined {
+export const getXattr = (path: Path, name: string): Buffer | undefined => read(libc.get, path, name);
+
+/** The same of an object that is held by a descriptor, also by one for looking only (O_PATH). */
+export const getXattrOf = (fd: number, name: string): Buffer | undefined =>
+  read(libc.getFollowing, `/proc/self/fd/${fd}`, name);
+
+function read(get: typeof libc.get, path: Path, name: string): Buffer | undefined {
   const file = cstring(path);
   const attribute = nameBytes(name);
   for (;;) {
-    const size = libc.get(file, attribute, null, 0);
+    const size = get(file, attribute, null, 0);
     if (size < 0) {
       if (errno() === E.ENODATA || errno() === E.EOPNOTSUPP) return undefined;
       check(-1, 'lgetxattr', show(path, name));
     }
     const value = Buffer.alloc(Math.max(1, size));
-    const got = libc.get(file, attribute, value, size);
+    const got = get(file, attribute, value, size);
     if (got >= 0) return value.subarray(0, got);
     if (errno() !== E.ERANGE) check(-1, 'lgetxattr', show(path, name));
   }
 }
 
-export function listXattrs(path: Path): string[] {
+export const listXattrs = (path: Path): string[] => list(libc.list, path);
+
+export const listXattrsOf = (fd: number): string[] => list(libc.listFollowing, `/proc/self/fd/${fd}`);
+
+function list(names: typeof libc.list, path: Path): string[] {
   const file = cstring(path);
   for (;;) {
-    const size = libc.list(file, null, 0);
+    const size = names(file, null, 0);
     if (size < 0 && errno() === E.EOPNOTSUPP) return [];
     check(size, 'llistxattr', show(path));
     if (size === 0) return [];
-    const names = Buffer.alloc(size);
-    const got = libc.list(file, names, size);
-    if (got >= 0) return names.toString('latin1', 0, got).split('\0').filter(Boolean);
+    const found = Buffer.alloc(size);
+    const got = names(file, found, size);
+    if (got >= 0) return found.toString('latin1', 0, got).split('\0').filter(Boolean);
     if (errno() !== E.ERANGE) check(-1, 'llistxattr', show(path));
   }
 }
