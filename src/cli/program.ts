@@ -7,6 +7,7 @@ import { VERSION } from '../core/version.js';
 import { command, group, named, withBooleanForms } from './command.js';
 import { attachCommand } from './commands/attach.js';
 import { cleanupCommand } from './commands/cleanup.js';
+import { commitCommand } from './commands/commit.js';
 import { cpCommand } from './commands/cp.js';
 import { createCommand } from './commands/create.js';
 import { eventsCommand } from './commands/events.js';
@@ -41,6 +42,7 @@ import { DEFAULT_ROOT, type Session } from './session.js';
 /** The commands that are found both at the top and under `container`. */
 const lifeCycle = (session: Session): Command[] => [
   createCommand(session),
+  commitCommand(session),
   cpCommand(session),
   startCommand(session),
   stopCommand(session),
