@@ -10,8 +10,10 @@ import { cleanupCommand } from './commands/cleanup.js';
 import { commitCommand } from './commands/commit.js';
 import { cpCommand } from './commands/cp.js';
 import { createCommand } from './commands/create.js';
+import { diffCommand } from './commands/diff.js';
 import { eventsCommand } from './commands/events.js';
 import { execCommand } from './commands/exec.js';
+import { exportCommand } from './commands/export.js';
 import { historyCommand } from './commands/history.js';
 import { imagesCommand } from './commands/images.js';
 import { infoCommand } from './commands/info.js';
@@ -44,6 +46,8 @@ const lifeCycle = (session: Session): Command[] => [
   createCommand(session),
   commitCommand(session),
   cpCommand(session),
+  diffCommand(session),
+  exportCommand(session),
   startCommand(session),
   stopCommand(session),
   restartCommand(session),

@@ -3,6 +3,7 @@
  * running one goes on, or is paused for as long as it takes.
  */
 import { GantryError, isGantryError } from '../core/errors.js';
+import type { ContainerID } from '../core/ids.js';
 import type { LayerMount } from '../layer/layer-mounts.js';
 import type { ContainerRecord } from '../runtime/container-record.js';
 import { ContainerStore } from '../runtime/container-store.js';
@@ -50,10 +51,16 @@ export async function withStillContainer<T>(
   }
 }
 
-function still(store: Store, record: ContainerRecord): StillContainer {
-  const mount = store.layers.db.mounts.get(record.ID);
-  if (mount !== undefined) return { record, mount };
-  throw new GantryError('ERR_STORE_CORRUPT', `container ${record.ID} has no write layer`, {
-    hint: `gantry rm ${record.ID}`,
+const still = (store: Store, record: ContainerRecord): StillContainer => ({
+  record,
+  mount: mountOf(store, record.ID),
+});
+
+/** ERR_STORE_CORRUPT for a container without a write layer. */
+export function mountOf(store: Store, id: ContainerID): LayerMount {
+  const mount = store.layers.db.mounts.get(id);
+  if (mount !== undefined) return mount;
+  throw new GantryError('ERR_STORE_CORRUPT', `container ${id} has no write layer`, {
+    hint: `gantry rm ${id}`,
   });
 }

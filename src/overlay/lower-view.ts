@@ -8,7 +8,7 @@
  *
  * Layers are read-only, so what a step saw holds. covered.ts answers single paths; this is for thousands.
  */
-import { type BigIntStats, closeSync, lstatSync, openSync } from 'node:fs';
+import { type BigIntStats, closeSync, lstatSync, openSync, readdirSync } from 'node:fs';
 import { at, O } from '../core/fsops/at.js';
 import { procPath } from '../core/fsops/in-root.js';
 import { check, cstring, E, errno } from '../core/fsops/libc.js';
@@ -41,6 +41,25 @@ export class LowerView {
       if (found !== undefined) return isWhiteout(found) ? undefined : found;
     }
     return undefined;
+  }
+
+  /** The names in a directory, in no order. */
+  list(path: string): string[] {
+    const names = new Map<string, boolean>();
+    for (const directory of this.#enter(path)) {
+      for (const entry of readdirSync(procPath(directory, SELF), {
+        encoding: 'latin1',
+        withFileTypes: true,
+      })) {
+        const { name } = entry;
+        if (names.has(name)) continue;
+        const hidden =
+          entry.isCharacterDevice() &&
+          isWhiteout(lstatSync(procPath(directory, Buffer.from(name, 'latin1')), { bigint: true }));
+        names.set(name, !hidden);
+      }
+    }
+    return [...names].flatMap(([name, seen]) => (seen ? [name] : []));
   }
 
   close(): void {
