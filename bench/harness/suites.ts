@@ -9,6 +9,7 @@ export const SUITES = {
   pool: async () => (await import('../suites/pool.js')).poolSuite(),
   pull: async () => (await import('../suites/pull.js')).pullSuite(),
   sampling: async () => (await import('../suites/sampling.js')).samplingSuite(),
+  changed: async () => (await import('../suites/changed.js')).changedSuite(),
 } satisfies Record<string, () => Promise<Suite>>;
 
 export type SuiteName = keyof typeof SUITES;

@@ -11,7 +11,7 @@ import { benchDir } from '../images/build.js';
 
 export async function poolSuite(): Promise<Suite> {
   const dir = join(benchDir(), 'no-such-directory');
-  const pool = new Pool(2);
+  const pool = new Pool('layer', 2);
   const digest = digestOf('nothing');
   const input = {
     source: {

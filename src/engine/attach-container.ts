@@ -1,15 +1,17 @@
 /** `docker attach`: the streams of a detached container joined with the caller's, through its conmon. */
 import { GantryError } from '../core/errors.js';
-import { attachTo } from '../runtime/attach-socket.js';
+import { type Attachment, attachTo } from '../runtime/attach-socket.js';
 import { bundleDirectory } from '../runtime/bundle-directory.js';
 import { resizeTerminal } from '../runtime/conmon-control.js';
+import type { ContainerRecord } from '../runtime/container-record.js';
 import { DEFAULT_DETACH_KEYS, detachScanner, parseDetachKeys } from '../runtime/detach-keys.js';
 import { isAlive } from '../runtime/process-identity.js';
 import { rawTerminal } from '../runtime/raw-terminal.js';
 import { findContainer } from './containers.js';
+import { recordContainerEvent } from './events.js';
 import { forwardSignals } from './forward-signals.js';
 import { checkTerminal, type ForegroundOptions } from './run.js';
-import { waitContainer } from './stop-container.js';
+import { waitForEnd } from './stop-container.js';
 import type { Store } from './store.js';
 
 export interface AttachOptions extends ForegroundOptions {
@@ -28,7 +30,8 @@ export async function attachContainer(
   what: string,
   options: AttachOptions,
 ): Promise<number | undefined> {
-  const { ID, State, Config } = await findContainer(store, what);
+  const record = await findContainer(store, what);
+  const { ID, State } = record;
   const refuse = (message: string, hint: string) => new GantryError('ERR_CONFLICT', message, { hint });
   if (!State.Running) {
     throw refuse('You cannot attach to a stopped container, start it first', `gantry start ${what}`);
@@ -38,11 +41,29 @@ export async function attachContainer(
   }
   if (!State.Detached)
     throw refuse(`container ${ID} is in the foreground of another command`, 'gantry run -d');
+  checkTyping(record, options);
+  const attachment = attachTo(bundleDirectory(store.root, ID));
+  return joinContainer(store, record, attachment, options);
+}
+
+/** ERR_INVALID_ARGUMENT for a container with a terminal when the caller has none; for a start to ask before. */
+export function checkTyping({ Config }: ContainerRecord, options: AttachOptions): void {
+  if (Config.OpenStdin && !options.noStdin) checkTerminal(Config, options);
+  parseDetachKeys(options.detachKeys ?? DEFAULT_DETACH_KEYS);
+}
+
+/** The rest of `attachContainer`, for who is connected already; `record` is of the running container. */
+export async function joinContainer(
+  store: Store,
+  record: ContainerRecord,
+  attachment: Attachment,
+  options: AttachOptions,
+): Promise<number | undefined> {
+  const { ID, State, Config } = record;
   const typing = Config.OpenStdin === true && !options.noStdin;
-  if (typing) checkTerminal(Config, options);
   const scan = detachScanner(parseDetachKeys(options.detachKeys ?? DEFAULT_DETACH_KEYS));
   const bundle = bundleDirectory(store.root, ID);
-  const attachment = attachTo(bundle);
+  recordContainerEvent(store, record, 'attach');
   let detached = false;
   const undo: (() => unknown)[] = [];
   try {
@@ -67,7 +88,9 @@ export async function attachContainer(
   } finally {
     for (const step of undo.reverse()) step();
   }
-  return detached ? undefined : waitContainer(store, ID);
+  if (!detached) return waitForEnd(store, ID);
+  recordContainerEvent(store, record, 'detach');
+  return undefined;
 
   function passInput(): () => void {
     const { stdin } = options;

@@ -1,20 +1,21 @@
 /**
  * `gantry container cleanup <id>`: what conmon executes when its container has ended. It writes the end down (with
- * `--rm` the container goes), keeps the log, and starts the container again when its restart policy says so. May be
+ * `--rm` the container goes), keeps the log, and starts the container again when its restart policy says so, and again when that fails. May be
  * called at any time and any number of times: it does what is left to do.
  */
 import { existsSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseContainerID } from '../core/ids.js';
+import type { ContainerRecord } from '../runtime/container-record.js';
 import { transition } from '../runtime/container-state.js';
 import { ContainerStore } from '../runtime/container-store.js';
 import { exitDirectory } from '../runtime/host-facts.js';
 import { identify, isAlive } from '../runtime/process-identity.js';
-import { restartDelay, wantsRestart } from '../runtime/restart-policy.js';
+import { nextDelay, restartDelay, wantsRestart } from '../runtime/restart-policy.js';
 import { keepLog } from './container-log.js';
-import { settleLocked } from './containers.js';
-import { type DetachedOptions, startLocked } from './start-detached.js';
+import { conclude, settleLocked } from './containers.js';
+import { bringUp, type DetachedOptions, failedStart } from './start-detached.js';
 import type { Store } from './store.js';
 
 const EXIT_CODE_MS = 600_000;
@@ -23,7 +24,7 @@ export async function cleanupContainer(store: Store, name: string, options: Deta
   const id = parseContainerID(name);
   const records = new ContainerStore(store.root);
   const self = identify(process.pid)!;
-  const delay = await underLock(async () => {
+  let delay = await underLock(async () => {
     const record = await settleLocked(store, records, id);
     if (record === undefined || record.State.Running) return undefined;
     await keepLog(store, id);
@@ -31,21 +32,38 @@ export async function cleanupContainer(store: Store, name: string, options: Deta
     const ours = Supervisor !== undefined && [process.pid, process.ppid].includes(Supervisor.Pid);
     if (Restarting ? !ours && isAlive(Supervisor!) : !wantsRestart(record, records.hostConfig(id)))
       return undefined;
-    const RestartDelay = restartDelay(record);
-    const State = Restarting
+    return waitFor(record, restartDelay(record));
+  });
+  sweepExitCodes(exitDirectory(store.root));
+  while (delay !== undefined) {
+    await sleep(delay);
+    delay = await underLock(restart);
+  }
+
+  /** Written down before the wait, so that everybody sees "restarting" and who is at it. */
+  function waitFor(record: ContainerRecord, RestartDelay: number): number {
+    const State = record.State.Restarting
       ? { ...record.State, Supervisor: self }
       : transition(record.State, { to: 'restart', supervisor: self });
     records.put({ ...record, State, RestartDelay }, { sync: false });
     return RestartDelay;
-  });
-  sweepExitCodes(exitDirectory(store.root));
-  if (delay === undefined) return;
-  await sleep(delay);
-  await underLock(async () => {
+  }
+
+  /** Gives how long to wait for the next attempt, where this one failed and the policy has more. */
+  async function restart(): Promise<number | undefined> {
     const record = records.get(id);
-    if (!record?.State.Restarting || record.State.Supervisor?.Pid !== self.Pid) return; // stopped or removed meanwhile
-    await startLocked(store, records, { ...record, RestartCount: record.RestartCount + 1 }, options);
-  });
+    if (!record?.State.Restarting || record.State.Supervisor?.Pid !== self.Pid) return undefined; // stopped or removed meanwhile
+    const again = { ...record, RestartCount: record.RestartCount + 1 };
+    try {
+      await bringUp(store, records, again, options);
+      return undefined;
+    } catch (error) {
+      const failed = { ...again, State: transition(again.State, failedStart(error)) };
+      if (wantsRestart(failed, records.hostConfig(id))) return waitFor(failed, nextDelay(failed));
+      await conclude(store, records, again, failedStart(error));
+      throw error;
+    }
+  }
 
   async function underLock<T>(act: () => Promise<T>): Promise<T> {
     const held = await store.lockNamed('containers', id);

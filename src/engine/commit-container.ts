@@ -185,7 +185,7 @@ async function pack(
   const words = new ProgressWords();
   const cancel = (): void => words.cancel();
   signal.addEventListener('abort', cancel, { once: true });
-  const pool = new Pool(1);
+  const pool = new Pool('layer', 1);
   try {
     return await pool.run('packLayer', {
       files: store.driver.files(mount.mountID),

@@ -6,7 +6,7 @@ import type { ProgressWords } from '../core/progress-words.js';
 import { newSharedRing, type SharedRing, SlotRing } from '../core/slot-ring.js';
 import type { Written } from '../layer/layer-writer.js';
 import type { LayerReceipt } from '../layer/receipt.js';
-import type { Pool } from './pool.js';
+import type { Input, Pool } from './pool.js';
 import type { TargetLayer } from './pull-target.js';
 
 export interface ReceiveInput {
@@ -38,10 +38,7 @@ export async function receiveLayer(pool: Pool, input: ReceiveInput): Promise<Lay
   return { ...rest, digest, diffID, compressedSize: size, timings };
 }
 
-type Task<Name extends 'inflateLayer' | 'writeLayer'> = Omit<
-  Parameters<typeof Pool.prototype.run<Name>>[1],
-  'ring'
->;
+type Task<Name extends 'inflateLayer' | 'writeLayer'> = Omit<Input<'layer', Name>, 'ring'>;
 
 async function byTwo(
   pool: Pool,

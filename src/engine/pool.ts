@@ -1,34 +1,53 @@
 /**
- * The pool of worker threads, typed by the module that the threads run: task names, inputs and results are those of
- * `workers/layer.ts`. Tasks get paths and return receipts (DESIGN §1.3); errors come back as GantryErrors.
+ * A pool of worker threads, typed by the module that the threads run: task names, inputs and results are those of
+ * `workers/layer.ts` or `workers/copyup.ts`. Tasks get paths and return receipts (DESIGN §1.3); errors come back as GantryErrors.
  *
  * Cancel in two steps: `words.cancel()` asks a running task, which cleans up and keeps its thread; `signal` is for
  * tasks that are still queued, or for a task that did not listen: it kills the thread and skips `finally`.
  */
 import { SHARE_ENV } from 'node:worker_threads';
 import { Piscina } from 'piscina';
+import type * as CopyUpTasks from '../../workers/copyup.js';
 import type * as LayerTasks from '../../workers/layer.js';
 import type { Reply } from '../../workers/task.js';
 import { GantryError } from '../core/errors.js';
 import { fromWire } from '../core/wire-error.js';
 import { workerFile } from './worker-file.js';
 
-type Tasks = typeof LayerTasks;
-export type TaskName = keyof Tasks;
-type Input<Name extends TaskName> = Parameters<Tasks[Name]>[0];
-type Output<Name extends TaskName> =
-  Awaited<ReturnType<Tasks[Name]>> extends Reply<infer Value> ? Value : never;
+interface Modules {
+  readonly layer: typeof LayerTasks;
+  readonly copyup: typeof CopyUpTasks;
+}
+type ModuleName = keyof Modules;
+type Tasks<Module extends ModuleName> = Record<TaskName<Module>, (input: never) => Promise<Reply<unknown>>> &
+  Modules[Module];
+type TaskName<Module extends ModuleName> = keyof Modules[Module] & string;
+export type Input<Module extends ModuleName, Name extends TaskName<Module>> = Parameters<
+  Tasks<Module>[Name]
+>[0];
+type Output<Module extends ModuleName, Name extends TaskName<Module>> =
+  Awaited<ReturnType<Tasks<Module>[Name]>> extends Reply<infer Value> ? Value : never;
 
-export class Pool {
+/**
+ * A thread looks for this one when it starts. For a name it does not find it would parse the file a second time, as an ES
+ * module: 50 ms.
+ */
+const FIRST: { readonly [Module in ModuleName]: TaskName<Module> } = {
+  layer: 'fetchLayer',
+  copyup: 'compareFiles',
+};
+
+export class Pool<Module extends ModuleName = 'layer'> {
   readonly #piscina: Piscina;
 
-  /** Two threads start at once, which every pull can use; more as tasks come, at most `threads`. */
-  constructor(readonly threads: number) {
+  /** Two threads start at once, which every caller can use; more as tasks come, at most `threads`. */
+  constructor(
+    module: Module,
+    readonly threads: number,
+  ) {
     this.#piscina = new Piscina({
-      filename: workerFile('layer'),
-      // A thread looks for this one when it starts. For a name it does not find it would parse the file a second time,
-      // as an ES module: 50 ms.
-      name: 'fetchLayer' satisfies TaskName,
+      filename: workerFile(module),
+      name: FIRST[module],
       minThreads: Math.min(2, threads),
       // Nothing in a thread reads its own copy of the environment, and making one takes time.
       env: SHARE_ENV,
@@ -41,16 +60,14 @@ export class Pool {
   }
 
   /** Runs one task. The pool does not bound its queue: the coordinator does. */
-  async run<Name extends TaskName>(
+  async run<Name extends TaskName<Module>>(
     name: Name,
-    input: Input<Name>,
+    input: Input<Module, Name>,
     signal?: AbortSignal,
-  ): Promise<Output<Name>> {
-    let reply: Reply<Output<Name>>;
+  ): Promise<Output<Module, Name>> {
+    let reply: Reply<Output<Module, Name>>;
     try {
-      reply = (await this.#piscina.run(input, { name, ...(signal ? { signal } : {}) })) as Reply<
-        Output<Name>
-      >;
+      reply = (await this.#piscina.run(input, { name, ...(signal ? { signal } : {}) })) as typeof reply;
     } catch (cause) {
       if (signal?.aborted) throw new GantryError('ERR_CANCELED', `${name}: canceled`, {}, { cause });
       throw new GantryError('ERR_WORKER_DIED', `${name}: the worker thread died`, {}, { cause });

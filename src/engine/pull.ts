@@ -76,7 +76,7 @@ export async function pull(
     hash.catch(() => {}); // told where it is awaited
     const threads = options.threads ?? defaultThreads();
     const openPool = (): Pool => {
-      pool ??= new Pool(threads);
+      pool ??= new Pool('layer', threads);
       return pool;
     };
     // A name the store has never seen will need threads: they start while its manifest is asked for.

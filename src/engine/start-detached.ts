@@ -10,9 +10,9 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { GantryError } from '../core/errors.js';
 import type { ContainerID } from '../core/ids.js';
-import { supervise } from '../runtime/conmon.js';
+import { type SuperviseOptions, supervise } from '../runtime/conmon.js';
 import type { ContainerRecord } from '../runtime/container-record.js';
-import { transition } from '../runtime/container-state.js';
+import { type Move, transition } from '../runtime/container-state.js';
 import { ContainerStore } from '../runtime/container-store.js';
 import { exitDirectory } from '../runtime/host-facts.js';
 import { logLimits, shimLogBytes } from '../runtime/log-config.js';
@@ -29,6 +29,8 @@ import type { Store } from './store.js';
 export interface DetachedOptions extends PrepareOptions {
   /** What begins this program, for conmon to call it: `['/usr/bin/node', '/…/gantry.js']`. */
   readonly gantry: readonly [string, ...string[]];
+  /** Called when it is made and does not run yet: who attaches now misses nothing. */
+  readonly onCreated?: (bundle: string) => void;
 }
 
 /**
@@ -41,44 +43,75 @@ export async function startDetached(
   what: string,
   options: DetachedOptions,
 ): Promise<ContainerID> {
+  return (await startUnlessRunning(store, what, options)).ID;
+}
+
+/** The same; gives the record of the running container, and calls `check` with the one before. */
+export async function startUnlessRunning(
+  store: Store,
+  what: string,
+  options: DetachedOptions,
+  check?: (record: ContainerRecord) => void,
+): Promise<ContainerRecord> {
   const { ID: id } = await findContainer(store, what);
   const records = new ContainerStore(store.root);
   const held = await store.lockNamed('containers', id);
   try {
     const record = await settleLocked(store, records, id);
     if (record === undefined) throw new GantryError('ERR_NOT_FOUND', `No such container: ${what}`);
-    if (record.State.Running && !record.State.Paused) return id;
-    await startLocked(store, records, { ...record, RestartCount: 0, HasBeenManuallyStopped: false }, options);
-    return id;
+    check?.(record);
+    if (record.State.Running && !record.State.Paused) return record;
+    const wanted = { ...record, RestartCount: 0, HasBeenManuallyStopped: false };
+    return await startLocked(store, records, wanted, options);
   } finally {
     held.release();
   }
 }
 
-/** The same for who holds the lock and has settled the record. */
-export async function startLocked(
+/** The same for who holds the lock and has settled the record; a failure is written down. */
+async function startLocked(
   store: Store,
   records: ContainerStore,
   record: ContainerRecord,
   options: DetachedOptions,
-): Promise<void> {
-  const { ID: id, Config: settings } = record;
+): Promise<ContainerRecord> {
   const self = identify(process.pid)!;
   transition(record.State, { to: 'start', at: '', process: self, supervisor: self }); // refused before anything is done
+  try {
+    return await bringUp(store, records, record, options);
+  } catch (error) {
+    await conclude(store, records, record, failedStart(error));
+    throw error;
+  }
+}
+
+/** What a record is told of a start that came to nothing. */
+export const failedStart = (error: unknown): Move & { to: 'failed' } => ({
+  to: 'failed',
+  exitCode: startExitCode(error),
+  error: error instanceof Error ? error.message : String(error),
+});
+
+/** From a record that may start to a running container and its record; all undone when it does not come to that. */
+export async function bringUp(
+  store: Store,
+  records: ContainerStore,
+  record: ContainerRecord,
+  options: DetachedOptions,
+): Promise<ContainerRecord> {
+  const { ID: id, Config: settings } = record;
   try {
     const prepared = await prepareContainer(store, records, record, options);
     const exits = exitDirectory(store.root);
     mkdirSync(exits, { recursive: true, mode: 0o700 });
     rmSync(join(exits, id), { force: true });
-    const limits = logLimits(records.hostConfig(id).LogConfig);
+    const log = shimLog(records, id);
     const supervised = await supervise({
       ...prepared,
       id,
       name: record.Name.replace(/^\//, ''),
       exitDirectory: exits,
-      ...(limits === undefined
-        ? {}
-        : { log: { path: shimLogPath(records.path(id)), maxBytes: shimLogBytes(limits) } }),
+      ...(log === undefined ? {} : { log }),
       terminal: settings.Tty ?? false,
       openStdin: settings.OpenStdin ?? false,
       leaveStdinOpen: !settings.StdinOnce,
@@ -90,7 +123,8 @@ export async function startLocked(
       ...(options.searchPath === undefined ? {} : { path: options.searchPath }),
       command: record.Path,
     });
-    if (limits !== undefined) keepShimLog(records.path(id));
+    if (typeof log === 'object') keepShimLog(records.path(id));
+    options.onCreated?.(prepared.bundle);
     await supervised.start();
     const at = new Date().toISOString();
     const { process: first, shim } = supervised;
@@ -101,12 +135,20 @@ export async function startLocked(
       supervisor: shim,
       detached: true,
     });
-    records.put({ ...record, State, Gantry: options.gantry }, { sync: false });
+    const running = { ...record, State, HasBeenStartedBefore: true, Gantry: options.gantry };
+    records.put(running, { sync: false });
     recordContainerEvent(store, record, 'start');
+    return running;
   } catch (error) {
     await releaseResources(store, id);
-    const message = error instanceof Error ? error.message : String(error);
-    await conclude(store, records, record, { to: 'failed', exitCode: startExitCode(error), error: message });
     throw error;
   }
+}
+
+/** Where conmon is to write what the container prints. */
+function shimLog(records: ContainerStore, id: ContainerID): SuperviseOptions['log'] {
+  const { LogConfig } = records.hostConfig(id);
+  if (LogConfig?.Type === 'journald') return 'journald';
+  const limits = logLimits(LogConfig);
+  return limits && { path: shimLogPath(records.path(id)), maxBytes: shimLogBytes(limits) };
 }

@@ -84,7 +84,11 @@ export async function killContainer(store: Store, what: string, signal = 'KILL')
 
 /** The exit code, when it does not run (any more). ERR_NOT_FOUND. `signal` ends the waiting: ERR_CANCELED. */
 export async function waitContainer(store: Store, what: string, signal?: AbortSignal): Promise<number> {
-  const { ID: id } = await findContainer(store, what);
+  return waitForEnd(store, (await findContainer(store, what)).ID, signal);
+}
+
+/** The same for a container that was there a moment ago. */
+export async function waitForEnd(store: Store, id: ContainerID, signal?: AbortSignal): Promise<number> {
   for (let pause = POLL_MS; ; pause = Math.min(pause * 2, 100)) {
     const record = await unlessGone(store, id);
     if (record === undefined) return lastExit(store, id);

@@ -39,12 +39,15 @@ export interface ContainerRecord {
   readonly Driver: string;
   readonly OS: string;
   readonly RestartCount: number;
+  readonly HasBeenStartedBefore?: boolean;
   /** By `stop` or `kill`: no restart policy starts it again. */
   readonly HasBeenManuallyStopped?: boolean;
   /** Ours: how this program is called (`node …/gantry.js`) by who settles a detached container's end. */
   readonly Gantry?: readonly [string, ...string[]];
   /** Ours: milliseconds before the next restart by policy. */
   readonly RestartDelay?: number;
+  /** Ours: the file that tells what each run used. */
+  readonly StatsOnExit?: string;
   readonly MountPoints: Readonly<Record<string, MountPoint>>;
   readonly LogPath: string;
   readonly HostnamePath: string;

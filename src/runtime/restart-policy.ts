@@ -41,9 +41,19 @@ export function wantsRestart(record: ContainerRecord, hostConfig: HostConfig): b
   return Name === 'on-failure' && record.State.ExitCode !== 0 && more;
 }
 
+/** Whether dockerd would start it when the machine comes up: what ran then, and `always` also what a user had stopped. */
+export const startsAtBoot = (record: ContainerRecord, hostConfig: HostConfig): boolean =>
+  hostConfig.RestartPolicy?.Name === 'always'
+    ? statusOf(record.State) === 'exited'
+    : wantsRestart(record, hostConfig);
+
 /** Milliseconds to wait before it. */
-export function restartDelay({ State, RestartDelay }: ContainerRecord): number {
-  const ran = Date.parse(State.FinishedAt) - Date.parse(State.StartedAt);
-  if (RestartDelay === undefined || ran >= LONG_RUN_MS) return FIRST_MS;
-  return Math.min(LONGEST_MS, RestartDelay * 2);
+export function restartDelay(record: ContainerRecord): number {
+  const { StartedAt, FinishedAt } = record.State;
+  const ran = Date.parse(FinishedAt) - Date.parse(StartedAt);
+  return record.RestartDelay === undefined || ran >= LONG_RUN_MS ? FIRST_MS : nextDelay(record);
 }
+
+/** The same after an attempt that came to nothing: how long the last run was does not count again. */
+export const nextDelay = ({ RestartDelay = FIRST_MS / 2 }: ContainerRecord): number =>
+  Math.min(LONGEST_MS, RestartDelay * 2);

@@ -1,0 +1,214 @@
+/**
+ * What to do about copy-ups: each rule looks at a profile, speaks only above its threshold, and names paths, the reason
+ * with its numbers, and a command.
+ *
+ *   rule      when                                                                    then
+ *   image     chmod, chown or xattr copied ≥ 1 MiB of data, or ≥ 50 ms                set it in the image
+ *   metacopy  the same copied ≥ 64 MiB and a quarter of all bytes                     measure metacopy on this host
+ *   volume    writes copied ≥ 16 MiB, or ≥ 100 ms, below one directory                a volume there
+ *   split     one file of ≥ 64 MiB, of which at most 1/64 changed                     keep what changes apart
+ *   warm      waits ≥ 50 ms, and ≥ 1% of the run                                      copy ahead of time
+ *   volatile  ≥ 50 files of ≤ 1 MiB that waited ≥ 1 ms each on average                no sync of each copy
+ *
+ * Below the thresholds a copy-up costs less than the change that avoids it.
+ */
+import { printable, printablePath } from './printable.js';
+import type { CopiedFile, CopyUpCause, CopyUpProfile } from './profile.js';
+import { shellWord } from './shell-word.js';
+import { directoryOf, summarise, tally } from './summary.js';
+import { writtenDirectories } from './written-directories.js';
+
+export type AdviceRule = 'image' | 'metacopy' | 'volume' | 'split' | 'warm' | 'volatile';
+
+export interface Advice {
+  readonly rule: AdviceRule;
+  readonly title: string;
+  /** Why, with the numbers that justify it; sizes are bytes. */
+  readonly because: AdviceFigures;
+  readonly reason: string;
+  /** Printable, the most costly first; at most PATHS_NAMED. */
+  readonly paths: readonly string[];
+  /** Where `command` belongs: typed in a shell, or a line of the image's Dockerfile. */
+  readonly where: 'shell' | 'Dockerfile';
+  readonly command: string;
+}
+
+/** What following the advice would have spared in this run. */
+export interface AdviceFigures {
+  readonly files: number;
+  readonly bytes: number;
+  readonly waitedMs?: number;
+}
+
+const MIB = 2 ** 20;
+const PATHS_NAMED = 5;
+const IMAGE_BYTES = MIB;
+const IMAGE_MS = 50;
+const METACOPY_BYTES = 64 * MIB;
+const METACOPY_SHARE = 0.25;
+const VOLUME_BYTES = 16 * MIB;
+const VOLUME_MS = 100;
+const SPLIT_BYTES = 64 * MIB;
+const SPLIT_AMPLIFICATION = 64;
+const WARM_MS = 50;
+const WARM_SHARE = 0.01;
+const VOLATILE_FILES = 50;
+const VOLATILE_FILE_BYTES = MIB;
+const VOLATILE_MEAN_MS = 1;
+
+const METADATA: readonly CopyUpCause[] = ['chmod', 'chown', 'xattr'];
+
+/** The advice for a profile, in the order of the table above; empty where nothing is worth a change. */
+export function advise(profile: CopyUpProfile): Advice[] {
+  const data = profile.files.filter((file) => file.kind === 'file' && file.bytes > 0);
+  const metadata = data.filter((file) => METADATA.includes(file.cause));
+  const written = data.filter((file) => !METADATA.includes(file.cause));
+  return [
+    ...image(metadata),
+    ...metacopy(metadata, data),
+    ...volume(profile, written),
+    ...split(written),
+    ...warm(profile, data),
+    ...volatile(profile, data),
+  ];
+}
+
+function image(metadata: readonly CopiedFile[]): Advice[] {
+  const { bytes, waitedMs = 0 } = tally(metadata);
+  if (bytes < IMAGE_BYTES && waitedMs < IMAGE_MS) return [];
+  const causes = [...new Set(metadata.map((file) => file.cause))];
+  const flags = [
+    ...(causes.includes('chown') ? ['--chown=USER:GROUP'] : []),
+    ...(causes.includes('chmod') ? ['--chmod=MODE'] : []),
+  ];
+  const place = shellWord({ path: commonDirectory(metadata) });
+  return [
+    made('image', metadata, {
+      title: 'Set mode and owner in the image',
+      reason: `${causes.join(' and ')} at run time copies a file's data although none of it changes; what the image sets costs nothing here`,
+      where: 'Dockerfile',
+      command:
+        flags.length === 0
+          ? `RUN setfattr -n NAME -v VALUE ${shellWord(byCost(metadata)[0]!)}`
+          : `COPY ${flags.join(' ')} SOURCE ${place === '/' ? place : `${place}/`}`,
+    }),
+  ];
+}
+
+function metacopy(metadata: readonly CopiedFile[], data: readonly CopiedFile[]): Advice[] {
+  const { bytes } = tally(metadata);
+  if (bytes < METACOPY_BYTES || bytes < METACOPY_SHARE * tally(data).bytes) return [];
+  return [
+    made('metacopy', metadata, {
+      title: 'Where the image cannot be changed: metacopy',
+      reason:
+        'with metacopy=on the kernel copies only the attributes. gantry mounts with metacopy=off, so that a write layer stands on its own; the bench shows what another mount would gain on this host',
+      command: 'gantry copyup bench',
+    }),
+  ];
+}
+
+function volume(profile: CopyUpProfile, written: readonly CopiedFile[]): Advice[] {
+  const kept = written.filter((file) => file.gone !== true);
+  const directories = writtenDirectories(kept).map((found) => ({ ...found, figures: tally(found.files) }));
+  directories.sort((a, b) => b.figures.bytes - a.figures.bytes);
+  return directories.flatMap(({ directory, files, figures: { bytes, waitedMs = 0 } }) => {
+    if (bytes < VOLUME_BYTES && waitedMs < VOLUME_MS) return [];
+    const name = [profile.container.name, ...directory.split('/').slice(-1)]
+      .join('-')
+      .replaceAll(/[^\w.-]+/g, '-')
+      .replace(/^[^a-zA-Z0-9]+/, '');
+    return [
+      made('volume', files, {
+        title: `Put ${printable(directory)} in a volume`,
+        reason:
+          'a new volume is filled from the image once; after that no container copies these files on its first write, and the data outlives the container',
+        command: `gantry run -v ${shellWord({ path: `${name || 'data'}:${directory}` })} ${imageWord(profile)}`,
+        paths: [printable(directory)],
+      }),
+    ];
+  });
+}
+
+function split(written: readonly CopiedFile[]): Advice[] {
+  const large = written.filter(
+    ({ bytes, changed }) =>
+      bytes >= SPLIT_BYTES && changed !== undefined && changed.block4k * SPLIT_AMPLIFICATION <= bytes,
+  );
+  if (large.length === 0) return [];
+  const first = byCost(large)[0]!;
+  const word = shellWord(first);
+  return [
+    made('split', large, {
+      title: 'Keep what changes apart from what does not',
+      reason: `the whole file is copied for the first byte written to it, and of these at most 1/${SPLIT_AMPLIFICATION} changed: write to smaller files, segments or an append-only log beside them`,
+      where: 'Dockerfile',
+      command: `RUN split --bytes=16M ${word} ${word}. && rm ${word}`,
+    }),
+  ];
+}
+
+function warm(profile: CopyUpProfile, data: readonly CopiedFile[]): Advice[] {
+  const waited = data.filter((file) => (file.durationMs ?? 0) > 0 && file.gone !== true);
+  const { waitedMs = 0 } = tally(waited);
+  if (waitedMs < WARM_MS || (summarise(profile).runShare ?? 0) < WARM_SHARE) return [];
+  const { name } = profile.container;
+  const few = waited.length <= PATHS_NAMED;
+  return [
+    made('warm', waited, {
+      title: 'Copy ahead of time',
+      reason: 'copied before the start, and in parallel, these files cost the first write nothing',
+      command: `gantry copyup warm ${shellWord({ path: name })} ${
+        few ? byCost(waited).map(shellWord).join(' ') : '--from PROFILE'
+      }`,
+    }),
+  ];
+}
+
+function volatile(profile: CopyUpProfile, data: readonly CopiedFile[]): Advice[] {
+  const small = data.filter((file) => file.bytes <= VOLATILE_FILE_BYTES && file.durationMs !== undefined);
+  const { waitedMs = 0 } = tally(small);
+  if (small.length < VOLATILE_FILES || waitedMs < VOLATILE_MEAN_MS * small.length) return [];
+  return [
+    made('volatile', small, {
+      title: 'Do without a sync for each copy',
+      reason: `the kernel syncs every file it copies up, ${(waitedMs / small.length).toFixed(1)} ms a file here; a container whose write layer may be lost in a crash of the machine need not wait for that`,
+      command: `gantry run --volatile ${imageWord(profile)}`,
+    }),
+  ];
+}
+
+interface Words {
+  readonly title: string;
+  readonly reason: string;
+  readonly where?: 'Dockerfile';
+  readonly command: string;
+  readonly paths?: readonly string[];
+}
+
+function made(rule: AdviceRule, files: readonly CopiedFile[], words: Words): Advice {
+  const { bytes, waitedMs } = tally(files);
+  return {
+    rule,
+    title: words.title,
+    because: { files: files.length, bytes, ...(waitedMs === undefined ? {} : { waitedMs }) },
+    reason: words.reason,
+    paths: words.paths ?? byCost(files).slice(0, PATHS_NAMED).map(printablePath),
+    where: words.where ?? 'shell',
+    command: words.command,
+  };
+}
+
+const byCost = (files: readonly CopiedFile[]): CopiedFile[] =>
+  [...files].sort((a, b) => b.bytes - a.bytes || (b.durationMs ?? 0) - (a.durationMs ?? 0));
+
+const imageWord = ({ container }: CopyUpProfile): string => shellWord({ path: container.image || 'IMAGE' });
+
+/** The deepest directory that holds them all. */
+function commonDirectory(files: readonly CopiedFile[]): string {
+  const [first, ...others] = files.map((file) => directoryOf(file.path).split('/'));
+  const shared = first!.filter((_part, at) =>
+    others.every((parts) => parts.slice(0, at + 1).join('/') === first!.slice(0, at + 1).join('/')),
+  );
+  return shared.join('/') || '/';
+}
