@@ -33,6 +33,7 @@ import { cleanupCommand } from './cleanup-command.js';
 import { detachNetwork } from './container-network.js';
 import { recordContainerEvent } from './events.js';
 import { writeExitStats } from './exit-stats.js';
+import { startHealthMonitor } from './start-health-monitor.js';
 import type { Store } from './store.js';
 import { type UsedResources, usedResources } from './used-resources.js';
 
@@ -54,7 +55,9 @@ export async function listContainers(store: Store): Promise<ContainerRecord[]> {
       .map((record) => settle(store, records, record.ID)),
   );
   await Promise.allSettled(records.unfinished().map((id) => sweepUnfinished(store, records, id)));
-  return records.list();
+  const settled = records.list();
+  await startHealthMonitor(store, settled);
+  return settled;
 }
 
 /** One container by id, prefix or name, settled. ERR_NOT_FOUND, ERR_AMBIGUOUS. */

@@ -13,6 +13,7 @@ import type { ContainerRecord } from '../runtime/container-record.js';
 import { transition } from '../runtime/container-state.js';
 import { ContainerStore } from '../runtime/container-store.js';
 import type { CreateRequest } from '../runtime/create-request.js';
+import { probeCommand } from '../runtime/health.js';
 import { type Launched, launch } from '../runtime/launch.js';
 import { logLimits, shimLogBytes } from '../runtime/log-config.js';
 import { identify } from '../runtime/process-identity.js';
@@ -25,6 +26,7 @@ import { type ContainerImage, type CreatedContainer, createContainer } from './c
 import { recordContainerEvent } from './events.js';
 import { forwardSignals } from './forward-signals.js';
 import { prepareContainer } from './prepare-container.js';
+import { startHealthMonitor } from './start-health-monitor.js';
 import type { Store } from './store.js';
 
 export interface ForegroundOptions {
@@ -39,6 +41,8 @@ export interface ForegroundOptions {
   readonly signalProxy?: boolean;
   /** Where no `--runtime` was given: GANTRY_RUNTIME. */
   readonly runtime?: string;
+  /** What begins this program, for a health monitor: `['/usr/bin/node', '/…/gantry.js']`. */
+  readonly gantry?: readonly [string, ...string[]];
   /** PATH. */
   readonly searchPath?: string;
   readonly onWarning?: (text: string) => void;
@@ -156,9 +160,13 @@ async function begin(
       at: new Date().toISOString(),
       process: identify(launched.pid) ?? { ...self, Pid: launched.pid, StartTicks: 0 },
       supervisor: self,
+      healthcheck: probeCommand(record.Config) !== undefined,
     });
-    records.put({ ...record, State, HasBeenStartedBefore: true }, { sync: false });
+    const gantry = options.gantry === undefined ? {} : { Gantry: options.gantry };
+    const running = { ...record, State, HasBeenStartedBefore: true, ...gantry };
+    records.put(running, { sync: false });
     for (const action of ['attach', 'start']) recordContainerEvent(store, record, action);
+    await startHealthMonitor(store, [running]);
     return { launched, log, ...attached };
   } catch (error) {
     await releaseResources(store, record.ID);

@@ -12,6 +12,7 @@ import { parseRestartPolicy, type RestartPolicy } from '../restart-policy.js';
 import type { RunFlags } from '../run-flags.js';
 import { parseSignal } from '../signals.js';
 import { type Environment, environment, labels } from './environment.js';
+import { healthcheck } from './health.js';
 import { invalid, invalidFlag } from './invalid.js';
 import { parsePorts } from './ports.js';
 import { limitsOf, parseUlimit } from './resources.js';
@@ -64,6 +65,7 @@ function settings(
   );
   const { exposed } = parsePorts(list(flags.publish), list(flags.expose));
   const timeout = stopTimeout(flags.stopTimeout);
+  const health = healthcheck(flags);
   const attached = !flags.detach;
   if (flags.stopSignal !== undefined) parseSignal(flags.stopSignal);
   return {
@@ -86,6 +88,7 @@ function settings(
     Labels: labels(read(flags.labelFile), list(flags.label)),
     ...(flags.stopSignal === undefined ? {} : { StopSignal: flags.stopSignal }),
     ...(timeout === undefined ? {} : { StopTimeout: timeout }),
+    ...(health === undefined ? {} : { Healthcheck: health }),
   };
 }
 
