@@ -176,8 +176,7 @@ export class Overlay2 implements LayerDriver {
   }
 
   async removeContainer({ mountID, initID }: ContainerLayers): Promise<void> {
-    await this.remove(mountID);
-    await this.remove(initID);
+    await Promise.all([this.remove(mountID), this.remove(initID)]);
   }
 
   async mount(id: CacheID, options: MountOptions = {}): Promise<string> {

@@ -33,7 +33,7 @@ export class OwnNetwork {
       `net-${process.pid}`,
     );
     await build({
-      entryPoints: ['src/cli/gantry.ts'],
+      entryPoints: ['src/cli/process.ts'],
       outdir: directory,
       bundle: true,
       splitting: true,
