@@ -237,11 +237,16 @@ export async function releaseResources(store: Store, id: ContainerID): Promise<v
   await releaseFiles(store, id);
 }
 
-/** What is left when the runtime has forgotten the container: bundle and mount. */
-export async function releaseFiles(store: Store, id: ContainerID): Promise<void> {
+/** What is left beside what the runtime holds: network, mount and, once the runtime has forgotten the container, the bundle. */
+export async function releaseFiles(
+  store: Store,
+  id: ContainerID,
+  forgotten?: Promise<unknown>,
+): Promise<void> {
   await detachNetwork(store, id);
   const layers = store.layers.db.mounts.get(id);
   if (layers !== undefined) await store.driver.unmount(layers.mountID);
+  await forgotten;
   // Last: it tells that there is something left. Again where conmon was just taking its own away.
   await rm(bundleDirectory(store.root, id), { recursive: true, force: true, maxRetries: 5 });
 }

@@ -241,12 +241,12 @@ async function end(
   const used = usedBy(id); // before the cgroup goes
   // A container that was killed from outside is not called out of memory.
   const oomKilled = exitCode === 137 && Boolean(used.resources?.OomKills);
-  await launched.remove();
+  const forgotten = launched.remove(); // 10 ms of the runtime's, while we unmount
   const held = await store.lockNamed('containers', id);
   try {
     const record = records.get(id);
     if (record === undefined || record.State.Process?.Pid !== launched.pid) return; // `rm -f` was quicker
-    await releaseFiles(store, id);
+    await releaseFiles(store, id, forgotten);
     const at = new Date().toISOString();
     const { State } = await conclude(store, records, record, {
       to: 'exit',
@@ -257,6 +257,7 @@ async function end(
     });
     if (State.Error !== '') onWarning?.(State.Error);
   } finally {
+    await forgotten;
     held.release();
   }
 }
