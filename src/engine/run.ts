@@ -22,7 +22,7 @@ import { type LogWriter, shimLogWriter } from '../runtime/shim-log-writer.js';
 import { keepLog } from './container-log.js';
 import { conclude, findContainer, releaseFiles, releaseResources, usedBy } from './containers.js';
 import { type ContainerImage, type CreatedContainer, createContainer } from './create-container.js';
-import { recordContainerEvent } from './events.js';
+import { recordContainerEvent, recordVolumeUse } from './events.js';
 import { forwardSignals } from './forward-signals.js';
 import { prepareContainer } from './prepare-container.js';
 import type { Store } from './store.js';
@@ -169,7 +169,9 @@ async function begin(
       supervisor: self,
     });
     records.put({ ...record, State, HasBeenStartedBefore: true }, { sync: false });
-    for (const action of ['attach', 'start']) recordContainerEvent(store, record, action);
+    recordContainerEvent(store, record, 'attach');
+    recordVolumeUse(store, record, 'mount');
+    recordContainerEvent(store, record, 'start');
     return { launched, log, ...attached };
   } catch (error) {
     await releaseResources(store, record.ID);
