@@ -23,7 +23,7 @@ import { type LogWriter, shimLogWriter } from '../runtime/shim-log-writer.js';
 import { keepLog } from './container-log.js';
 import { conclude, findContainer, releaseFiles, releaseResources, usedBy } from './containers.js';
 import { type ContainerImage, type CreatedContainer, createContainer } from './create-container.js';
-import { recordContainerEvent } from './events.js';
+import { recordContainerEvent, recordVolumeUse } from './events.js';
 import { forwardSignals } from './forward-signals.js';
 import { prepareContainer } from './prepare-container.js';
 import { startHealthMonitor } from './start-health-monitor.js';
@@ -176,7 +176,9 @@ async function begin(
     const gantry = options.gantry === undefined ? {} : { Gantry: options.gantry };
     const running = { ...record, State, HasBeenStartedBefore: true, ...gantry };
     records.put(running, { sync: false });
-    for (const action of ['attach', 'start']) recordContainerEvent(store, record, action);
+    recordContainerEvent(store, record, 'attach');
+    recordVolumeUse(store, record, 'mount');
+    recordContainerEvent(store, record, 'start');
     await startHealthMonitor(store, [running]);
     return { launched, log, ...attached };
   } catch (error) {
@@ -249,12 +251,12 @@ async function end(
   const used = usedBy(id); // before the cgroup goes
   // A container that was killed from outside is not called out of memory.
   const oomKilled = exitCode === 137 && Boolean(used.resources?.OomKills);
-  await launched.remove();
+  const forgotten = launched.remove(); // 10 ms of the runtime's, while we unmount
   const held = await store.lockNamed('containers', id);
   try {
     const record = records.get(id);
     if (record === undefined || record.State.Process?.Pid !== launched.pid) return; // `rm -f` was quicker
-    await releaseFiles(store, id);
+    await releaseFiles(store, id, forgotten);
     const at = new Date().toISOString();
     const { State } = await conclude(store, records, record, {
       to: 'exit',
@@ -265,6 +267,7 @@ async function end(
     });
     if (State.Error !== '') onWarning?.(State.Error);
   } finally {
+    await forgotten;
     held.release();
   }
 }

@@ -23,7 +23,7 @@ import { identify } from '../runtime/process-identity.js';
 import { startExitCode } from '../runtime/runtime-error.js';
 import { cleanupCommand } from './cleanup-command.js';
 import { conclude, findContainer, releaseResources, settleLocked } from './containers.js';
-import { recordContainerEvent } from './events.js';
+import { recordContainerEvent, recordVolumeUse } from './events.js';
 import { type PrepareOptions, prepareContainer } from './prepare-container.js';
 import { startHealthMonitor } from './start-health-monitor.js';
 import type { Store } from './store.js';
@@ -140,6 +140,7 @@ export async function bringUp(
     });
     const running = { ...record, State, HasBeenStartedBefore: true, Gantry: options.gantry };
     records.put(running, { sync: false });
+    recordVolumeUse(store, record, 'mount');
     recordContainerEvent(store, record, 'start');
     await startHealthMonitor(store, [running]);
     return running;
