@@ -14,6 +14,7 @@ import { diffCommand } from './commands/diff.js';
 import { eventsCommand } from './commands/events.js';
 import { execCommand } from './commands/exec.js';
 import { exportCommand } from './commands/export.js';
+import { healthMonitorCommand } from './commands/health-monitor.js';
 import { historyCommand } from './commands/history.js';
 import { imagesCommand } from './commands/images.js';
 import { infoCommand } from './commands/info.js';
@@ -105,7 +106,9 @@ export function program(session: Session): Command {
       containerInspectCommand(session),
       rmCommand(session).alias('remove'),
       containerPruneCommand(session),
-    ]).addCommand(cleanupCommand(session), { hidden: true }),
+    ])
+      .addCommand(cleanupCommand(session), { hidden: true })
+      .addCommand(healthMonitorCommand(session), { hidden: true }),
     volumeCommand(session),
     networkCommand(session),
     group('registry', 'Hand images around', [serveCommand(session)]),
