@@ -7,11 +7,15 @@ import { VERSION } from '../core/version.js';
 import { command, group, named, withBooleanForms } from './command.js';
 import { attachCommand } from './commands/attach.js';
 import { cleanupCommand } from './commands/cleanup.js';
+import { commitCommand } from './commands/commit.js';
 import { profileCommand } from './commands/copyup-profile.js';
 import { cpCommand } from './commands/cp.js';
 import { createCommand } from './commands/create.js';
+import { diffCommand } from './commands/diff.js';
 import { eventsCommand } from './commands/events.js';
 import { execCommand } from './commands/exec.js';
+import { exportCommand } from './commands/export.js';
+import { healthMonitorCommand } from './commands/health-monitor.js';
 import { historyCommand } from './commands/history.js';
 import { imagesCommand } from './commands/images.js';
 import { infoCommand } from './commands/info.js';
@@ -42,7 +46,10 @@ import { DEFAULT_ROOT, type Session } from './session.js';
 /** The commands that are found both at the top and under `container`. */
 const lifeCycle = (session: Session): Command[] => [
   createCommand(session),
+  commitCommand(session),
   cpCommand(session),
+  diffCommand(session),
+  exportCommand(session),
   startCommand(session),
   stopCommand(session),
   restartCommand(session),
@@ -100,7 +107,9 @@ export function program(session: Session): Command {
       containerInspectCommand(session),
       rmCommand(session).alias('remove'),
       containerPruneCommand(session),
-    ]).addCommand(cleanupCommand(session), { hidden: true }),
+    ])
+      .addCommand(cleanupCommand(session), { hidden: true })
+      .addCommand(healthMonitorCommand(session), { hidden: true }),
     group('copyup', 'Know and spare the cost of copy-up', [profileCommand(session)]),
     volumeCommand(session),
     networkCommand(session),

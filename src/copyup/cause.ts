@@ -9,7 +9,6 @@ export interface FileFacts {
   readonly uid: number;
   readonly gid: number;
   readonly size: number;
-  readonly mtimeMs: number;
   readonly nlink: number;
 }
 

@@ -11,10 +11,11 @@
  */
 import type { Stats } from 'node:fs';
 import { handleOfFile } from '../core/fsops/file-handle.js';
+import { OpenXattrs } from '../core/fsops/xattr.js';
 import { causeOf } from './cause.js';
 import type { Watched, WatchedCopy } from './copy-watch.js';
 import type { LowerFile, LowerFiles } from './lower-files.js';
-import { attributesOf, originOf } from './origin.js';
+import { attributesDiffer, originIn } from './origin.js';
 import type { CopiedFile, CopiedKind, CopyUpCause, CreatedFile } from './profile.js';
 import { walkUpper } from './upper-walk.js';
 
@@ -38,6 +39,7 @@ const TICK_MS = 10;
 const SECTOR = 512;
 
 export function collectCopies({ upper, below, watched }: CollectOptions): Collected {
+  const xattrs = new OpenXattrs();
   const files: CopiedFile[] = [];
   const created: CreatedFile[] = [];
   const met = new Set<string>();
@@ -53,10 +55,10 @@ export function collectCopies({ upper, below, watched }: CollectOptions): Collec
     if (key !== undefined) met.add(key);
     // Made before the watch. A file system without birth times says 0.
     if (watched && !copy && stats.birthtimeMs > 0 && stats.birthtimeMs < watched.startedAt - TICK_MS) return;
-    const origin = originOf(fd);
+    const attributes = xattrs.read(fd);
+    const origin = originIn(attributes);
     const lower = lowerOf(below, { path, stats, origin, copy, traced: watched !== undefined });
     if (origin !== undefined || lower !== undefined) {
-      const attributes = copy && attributesOf(fd);
       files.push(copiedFile({ path, stats, attributes, lower, copy, watched }));
     } else if (stats.isFile()) {
       created.push(createdFile(path, stats, watched));
@@ -70,7 +72,7 @@ export function collectCopies({ upper, below, watched }: CollectOptions): Collec
     const { stats } = look;
     const path = look.path ?? lower.path;
     files.push({
-      ...copiedFile({ path, stats, attributes: undefined, lower, copy, watched }),
+      ...copiedFile({ path, stats, attributes: lower.attributes, lower, copy, watched }),
       gone: true,
     });
   }
@@ -99,7 +101,7 @@ interface Copied {
   readonly path: string;
   /** Of the copy, as it is now. */
   readonly stats: Stats;
-  readonly attributes: string | undefined;
+  readonly attributes: ReadonlyMap<string, string> | undefined;
   readonly lower: LowerFile | undefined;
   readonly copy: WatchedCopy | undefined;
   readonly watched: Watched | undefined;
@@ -143,7 +145,7 @@ function causeOfCopy({ stats, attributes, lower, copy, watched }: Copied): CopyU
     written:
       regular &&
       (stats.mtimeMs !== lower.stats.mtimeMs || inodes.some((ino) => watched?.writers.has(ino) === true)),
-    attributesDiffer: attributes !== undefined && attributes !== lower.attributes,
+    attributesDiffer: attributesDiffer(attributes, lower.attributes),
     ...(command === undefined ? {} : { command }),
   });
 }

@@ -18,8 +18,9 @@ import { O } from '../core/fsops/at.js';
 import { FAN, fanotifyGroup, fanotifyMark, readEvents, waitReadable } from '../core/fsops/fanotify.js';
 import { openHandle } from '../core/fsops/file-handle.js';
 import { procPath } from '../core/fsops/in-root.js';
+import { OpenXattrs } from '../core/fsops/xattr.js';
 import { parseEvents } from './fanotify-events.js';
-import { originOf } from './origin.js';
+import { originIn } from './origin.js';
 
 export interface WatchedMount {
   /** The write layer's directories: absolute, on one file system. */
@@ -80,6 +81,7 @@ export class CopyWatch {
   readonly #upperPath: string;
   readonly #work: number;
   readonly #merged: number;
+  readonly #xattrs = new OpenXattrs();
   readonly #workEvents = Buffer.from(new ArrayBuffer(BUFFER_BYTES));
   readonly #mergedEvents = Buffer.from(new ArrayBuffer(BUFFER_BYTES));
 
@@ -149,7 +151,7 @@ export class CopyWatch {
   #placeOf(fd: number, stats: Stats): CopyLook {
     const place = readlinkSync(procPath(fd), 'latin1');
     const there = stats.nlink > 0 && place.startsWith(`${this.#upperPath}/`);
-    const origin = originOf(fd);
+    const origin = originIn(this.#xattrs.read(fd));
     return {
       stats,
       ...(there ? { path: place.slice(this.#upperPath.length + 1) } : {}),

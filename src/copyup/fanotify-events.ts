@@ -28,7 +28,7 @@ export function parseEvents(bytes: Buffer, length: number, take: (event: Fanotif
   for (let at = 0; at + 24 <= length; ) {
     const end = at + bytes.readUInt32LE(at);
     const start = at + bytes.readUInt16LE(at + 6);
-    if (end > length || start < at + 24) return;
+    if (end > length || start > end || start < at + 24) return;
     const handle = lastHandle(bytes, start, end);
     take({
       mask: bytes.readUInt32LE(at + 8), // no event has a bit above 32

@@ -4,18 +4,18 @@ import { errnoCode } from '../core/errors.js';
 import { O } from '../core/fsops/at.js';
 import { handleOfFile, openHandle } from '../core/fsops/file-handle.js';
 import { openInRoot, procPath } from '../core/fsops/in-root.js';
-import { attributesOf } from './origin.js';
+import { OpenXattrs } from '../core/fsops/xattr.js';
 
 export interface LowerFile {
   readonly layer: number;
   /** Raw bytes as latin1, no leading slash. */
   readonly path: string;
   readonly stats: Stats;
-  /** As `attributesOf` gives them. */
-  readonly attributes: string;
+  readonly attributes: ReadonlyMap<string, string> | undefined;
 }
 
 export class LowerFiles {
+  readonly #xattrs = new OpenXattrs();
   readonly #roots: readonly { readonly fd: number; readonly path: string }[];
 
   /** `directories`: topmost first. */
@@ -39,7 +39,7 @@ export class LowerFiles {
         const stats = fstatSync(fd);
         if (origin === undefined && stats.isCharacterDevice() && stats.rdev === 0) return undefined;
         if (origin === undefined || handleOfFile(fd)?.equals(origin)) {
-          return { layer, path, stats, attributes: attributesOf(fd) };
+          return { layer, path, stats, attributes: this.#xattrs.read(fd) };
         }
       } finally {
         closeSync(fd);
@@ -60,7 +60,7 @@ export class LowerFiles {
           layer,
           path: place.slice(root.path.length + 1),
           stats: fstatSync(fd),
-          attributes: attributesOf(fd),
+          attributes: this.#xattrs.read(fd),
         };
       } finally {
         closeSync(fd);

@@ -8,24 +8,24 @@
  * has none.
  */
 import { makeHandle } from '../core/fsops/file-handle.js';
-import { getXattrOf, listXattrsOf } from '../core/fsops/xattr.js';
 
 const OVERLAY = 'trusted.overlay.';
 const ORIGIN = `${OVERLAY}origin`;
 const MAGIC = 0xfb;
 const HANDLE_AT = 21;
 
-/** The handle of the lower file that an open file of an upper directory was copied from; undefined when it was not. */
-export function originOf(fd: number): Buffer | undefined {
-  const origin = getXattrOf(fd, ORIGIN);
-  if (origin === undefined || origin.length <= HANDLE_AT || origin[1] !== MAGIC) return undefined;
+/** Attributes as `OpenXattrs` reads them. */
+type Attributes = ReadonlyMap<string, string> | undefined;
+
+/** The handle of the lower file that a file of an upper directory was copied from; undefined when it tells none. */
+export function originIn(attributes: Attributes): Buffer | undefined {
+  const origin = Buffer.from(attributes?.get(ORIGIN) ?? '', 'latin1');
+  if (origin.length <= HANDLE_AT || origin[1] !== MAGIC) return undefined;
   return makeHandle(origin[4]!, origin.subarray(HANDLE_AT));
 }
 
-/** Extended attributes but overlayfs's own, to be compared. */
-export const attributesOf = (fd: number): string =>
-  listXattrsOf(fd)
-    .filter((name) => !name.startsWith(OVERLAY))
-    .sort()
-    .map((name) => `${name}=${getXattrOf(fd, name)?.toString('hex')}`)
-    .join();
+/** Whether two files differ in attributes that are not overlayfs's own. */
+export const attributesDiffer = (one: Attributes, other: Attributes): boolean => text(one) !== text(other);
+
+const text = (attributes: Attributes): string =>
+  JSON.stringify([...(attributes ?? [])].filter(([name]) => !name.startsWith(OVERLAY)).sort());
