@@ -30,7 +30,7 @@ import { isAlive } from '../runtime/process-identity.js';
 import { wantsRestart } from '../runtime/restart-policy.js';
 import { removeVolume } from '../runtime/volumes.js';
 import { cleanupCommand } from './cleanup-command.js';
-import { detachNetwork } from './container-network.js';
+import { detachNetworks } from './container-network.js';
 import { recordContainerEvent } from './events.js';
 import { writeExitStats } from './exit-stats.js';
 import type { Store } from './store.js';
@@ -239,7 +239,7 @@ export async function releaseResources(store: Store, id: ContainerID): Promise<v
 
 /** What is left when the runtime has forgotten the container: bundle and mount. */
 export async function releaseFiles(store: Store, id: ContainerID): Promise<void> {
-  await detachNetwork(store, id);
+  await detachNetworks(store, id);
   const layers = store.layers.db.mounts.get(id);
   if (layers !== undefined) await store.driver.unmount(layers.mountID);
   // Last: it tells that there is something left. Again where conmon was just taking its own away.
@@ -247,7 +247,7 @@ export async function releaseFiles(store: Store, id: ContainerID): Promise<void>
 }
 
 async function removeLayers(store: Store, id: ContainerID): Promise<void> {
-  await detachNetwork(store, id); // what a start that was killed left
+  await detachNetworks(store, id); // what a start that was killed left
   const layers = store.layers.db.mounts.get(id);
   if (layers === undefined) return;
   await store.driver.unmount(layers.mountID);

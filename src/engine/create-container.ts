@@ -8,7 +8,12 @@ import { GantryError } from '../core/errors.js';
 import { type ContainerID, newContainerID } from '../core/ids.js';
 import type { Lock } from '../core/lock.js';
 import type { ImageConfig } from '../core/oci/image-config.js';
-import { type ContainerRecord, type MountPoint, plainName } from '../runtime/container-record.js';
+import {
+  type ContainerRecord,
+  DOCKER_EMPTY,
+  type MountPoint,
+  plainName,
+} from '../runtime/container-record.js';
 import { CREATED } from '../runtime/container-state.js';
 import { ContainerStore } from '../runtime/container-store.js';
 import type { CreateRequest } from '../runtime/create-request.js';
@@ -22,7 +27,7 @@ import { checkContainerName, generateName } from '../runtime/names.js';
 import { writeNetworkFiles } from '../runtime/network-files.js';
 import { ensureVolume, fillVolume, newVolumeName, removeVolume } from '../runtime/volumes.js';
 import { reserveIDFile } from './container-id-file.js';
-import { checkNetwork, networkFiles } from './container-network.js';
+import { checkNetworks, networkFiles } from './container-network.js';
 import { recordContainerEvent } from './events.js';
 import { checkStatsFile } from './exit-stats.js';
 import { inheritedMounts } from './inherited-mounts.js';
@@ -49,7 +54,7 @@ export async function createContainer(
   const settings = withImageDefaults(request.config, image.config.config ?? {});
   const [path, ...args] = processArgs(settings);
   checkLimits(hostConfig, cpus().length);
-  checkNetwork(store, hostConfig);
+  const Networks = checkNetworks(store, request);
   checkSysctls(hostConfig);
   const wanted = wantedMounts(settings, hostConfig, newVolumeName, await inheritedMounts(store, hostConfig));
   if (request.name !== undefined) checkContainerName(request.name);
@@ -112,6 +117,7 @@ export async function createContainer(
       RestartCount: 0,
       ...(request.statsOnExit === undefined ? {} : { StatsOnExit: request.statsOnExit }),
       MountPoints: points,
+      NetworkSettings: { ...DOCKER_EMPTY.NetworkSettings, Networks },
       LogPath: logLimits(hostConfig.LogConfig) === undefined ? '' : jsonLogPath(records.path(id)),
       HostnamePath: records.path(id, 'hostname'),
       HostsPath: records.path(id, 'hosts'),
