@@ -25,6 +25,7 @@ import { serveCommand } from './commands/registry-serve.js';
 import { rmCommand } from './commands/rm.js';
 import { rmiCommand } from './commands/rmi.js';
 import { runCommand } from './commands/run.js';
+import { saveCommand } from './commands/save.js';
 import { startCommand } from './commands/start.js';
 import { statsCommand } from './commands/stats.js';
 import { killCommand, restartCommand, stopCommand } from './commands/stop.js';
@@ -75,6 +76,7 @@ export function program(session: Session): Command {
     inspectCommand(session),
     historyCommand(session),
     tagCommand(session),
+    saveCommand(session),
     rmiCommand(session),
     runCommand(session),
     psCommand(session),
@@ -89,6 +91,7 @@ export function program(session: Session): Command {
       imageInspectCommand(session),
       historyCommand(session),
       tagCommand(session),
+      saveCommand(session),
       named(rmiCommand(session), 'rm').alias('remove'),
       imagePruneCommand(session),
     ]),
