@@ -31,5 +31,5 @@ for (const name of ['SIGINT', 'SIGTERM'] as const) {
   });
 }
 void main(session, process.argv.slice(2)).then((status) => {
-  process.exitCode = status;
+  process.exit(status);
 });

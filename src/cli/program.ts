@@ -11,6 +11,7 @@ import { cpCommand } from './commands/cp.js';
 import { createCommand } from './commands/create.js';
 import { eventsCommand } from './commands/events.js';
 import { execCommand } from './commands/exec.js';
+import { healthMonitorCommand } from './commands/health-monitor.js';
 import { historyCommand } from './commands/history.js';
 import { imagesCommand } from './commands/images.js';
 import { infoCommand } from './commands/info.js';
@@ -102,7 +103,9 @@ export function program(session: Session): Command {
       containerInspectCommand(session),
       rmCommand(session).alias('remove'),
       containerPruneCommand(session),
-    ]).addCommand(cleanupCommand(session), { hidden: true }),
+    ])
+      .addCommand(cleanupCommand(session), { hidden: true })
+      .addCommand(healthMonitorCommand(session), { hidden: true }),
     volumeCommand(session),
     networkCommand(session),
     group('registry', 'Hand images around', [serveCommand(session)]),

@@ -6,6 +6,7 @@ import { bundleDirectory, freshBundle, writeBundle } from '../runtime/bundle-dir
 import type { ContainerRecord } from '../runtime/container-record.js';
 import type { ContainerStore } from '../runtime/container-store.js';
 import { findInit, hostFacts, runDirectory } from '../runtime/host-facts.js';
+import { requireJournal } from '../runtime/journal-socket.js';
 import { bindMount, tmpfsMounts } from '../runtime/mount-points.js';
 import { writeNetworkFiles } from '../runtime/network-files.js';
 import { chooseRuntime, type OciRuntime } from '../runtime/oci-runtime.js';
@@ -41,6 +42,7 @@ export async function prepareContainer(
   const { ID: id, Config: settings } = record;
   const hostConfig = records.hostConfig(id);
   const forced = hostConfig.Runtime ?? options.runtime;
+  if (hostConfig.LogConfig?.Type === 'journald') requireJournal();
   const host = hostFacts();
   const runtime = chooseRuntime({
     ...(forced === undefined ? {} : { forced }),
