@@ -33,6 +33,7 @@ import { cleanupCommand } from './cleanup-command.js';
 import { detachNetwork } from './container-network.js';
 import { recordContainerEvent, recordVolumeEvent, recordVolumeUse } from './events.js';
 import { writeExitStats } from './exit-stats.js';
+import { startHealthMonitor } from './start-health-monitor.js';
 import type { Store } from './store.js';
 import { type UsedResources, usedResources } from './used-resources.js';
 
@@ -54,7 +55,9 @@ export async function listContainers(store: Store): Promise<ContainerRecord[]> {
       .map((record) => settle(store, records, record.ID)),
   );
   await Promise.allSettled(records.unfinished().map((id) => sweepUnfinished(store, records, id)));
-  return records.list();
+  const settled = records.list();
+  await startHealthMonitor(store, settled);
+  return settled;
 }
 
 /** One container by id, prefix or name, settled. ERR_NOT_FOUND, ERR_AMBIGUOUS. */
@@ -239,11 +242,16 @@ export async function releaseResources(store: Store, id: ContainerID): Promise<v
   await releaseFiles(store, id);
 }
 
-/** What is left when the runtime has forgotten the container: bundle and mount. */
-export async function releaseFiles(store: Store, id: ContainerID): Promise<void> {
+/** What is left beside what the runtime holds: network, mount and, once the runtime has forgotten the container, the bundle. */
+export async function releaseFiles(
+  store: Store,
+  id: ContainerID,
+  forgotten?: Promise<unknown>,
+): Promise<void> {
   await detachNetwork(store, id);
   const layers = store.layers.db.mounts.get(id);
   if (layers !== undefined) await store.driver.unmount(layers.mountID);
+  await forgotten;
   // Last: it tells that there is something left. Again where conmon was just taking its own away.
   await rm(bundleDirectory(store.root, id), { recursive: true, force: true, maxRetries: 5 });
 }
