@@ -68,7 +68,8 @@ async function ofWriteLayer(store: Store, { ID: id }: ContainerRecord): Promise<
         hint: `gantry rm ${id}`,
       });
     }
-    const path = await store.driver.mount(layers.mountID);
+    const volatile = records.hostConfig(id).AutoRemove;
+    const path = await store.driver.mount(layers.mountID, { volatile });
     undo.push(() => store.driver.unmount(layers.mountID));
     const fd = openSync(path, DIRECTORY);
     undo.push(() => closeSync(fd));

@@ -21,6 +21,7 @@ import { checkContainerName, generateName } from '../runtime/names.js';
 import { writeNetworkFiles } from '../runtime/network-files.js';
 import { ensureVolume, fillVolume, newVolumeName, removeVolume } from '../runtime/volumes.js';
 import { checkNetwork } from './container-network.js';
+import { removeContainer } from './containers.js';
 import { recordContainerEvent } from './events.js';
 import { checkStatsFile } from './exit-stats.js';
 import type { Store } from './store.js';
@@ -36,8 +37,28 @@ export interface CreatedContainer {
   readonly name: string;
 }
 
-/** ERR_INVALID_ARGUMENT for a request that cannot be, ERR_CONFLICT for a name in use, ERR_NOT_FOUND for lost layers. */
+/**
+ * ERR_INVALID_ARGUMENT for a request that cannot be, ERR_CONFLICT for a name in use, ERR_NOT_FOUND for lost layers, and
+ * what `warmContainer` throws for a request to warm.
+ */
 export async function createContainer(
+  store: Store,
+  image: ContainerImage,
+  request: CreateRequest,
+): Promise<CreatedContainer> {
+  const created = await enterNew(store, image, request);
+  if (request.warm === undefined) return created;
+  const { warmContainer } = await import('./warm-container.js');
+  try {
+    await warmContainer(store, created.id, { patterns: request.warm });
+    return created;
+  } catch (error) {
+    await removeContainer(store, created.id, { volumes: true });
+    throw error;
+  }
+}
+
+async function enterNew(
   store: Store,
   image: ContainerImage,
   request: CreateRequest,

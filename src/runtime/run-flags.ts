@@ -62,6 +62,8 @@ export interface RunFlags {
   readonly cpusetMems?: string;
   readonly pidsLimit?: string;
   readonly init?: boolean;
+  /** Paths and globs inside the container: copied up before it starts. */
+  readonly warm?: readonly string[];
   /** A file for what the run used, as JSON. */
   readonly statsOnExit?: string;
   readonly stopSignal?: string;
