@@ -22,7 +22,7 @@ const common = {
   mainFields: ['module', 'main'],
   sourcemap: true,
   // hash-wasm is 230 kB of base64 that most runs never look at.
-  external: ['koffi', 'piscina', 'hash-wasm'],
+  external: ['koffi', 'piscina', 'hash-wasm', 'lz4-napi'],
   logLevel: 'warning',
 };
 

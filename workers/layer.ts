@@ -5,8 +5,10 @@
  *   fetchLayer                  socket ─► BlobPass ─► LayerWriter ─► disk           one thread
  *   inflateLayer + writeLayer   socket ─► BlobPass ─► ring ─► LayerWriter ─► disk   two threads, for a layer that is
  *                                                                                   most of what there is to do
+ *   layerBlob                   disk ─► tar ─► compress ─► file or pipe             and libuv's threads
  */
 import type { SecureContext } from 'node:tls';
+import type { CompressionSpec } from '../src/core/compress/compression-spec.js';
 import type { OutputTarget } from '../src/core/compress/inflater.js';
 import { algorithmOf, type DiffID, type Digest } from '../src/core/digest/digest.js';
 import type { HashBackend } from '../src/core/digest/hasher.js';
@@ -15,6 +17,7 @@ import type { Compression } from '../src/core/oci/media-types.js';
 import { ProgressWords } from '../src/core/progress-words.js';
 import { type SharedRing, SlotRing } from '../src/core/slot-ring.js';
 import { BlobPass } from '../src/layer/blob-pass.js';
+import { type WrittenBlob, writeLayerBlob } from '../src/layer/layer-blob.js';
 import { LayerWriter, type Written } from '../src/layer/layer-writer.js';
 import { makePassTools, type PassTools } from '../src/layer/pass-tools.js';
 import { BLOB_BUFFER_BYTES } from '../src/registry/blob-stream.js';
@@ -36,6 +39,18 @@ export interface BlobInput {
 export interface TarInput {
   /** A private directory with an empty `diff/`. */
   readonly staging: string;
+  readonly hash: HashBackend;
+  readonly words: SharedArrayBuffer;
+}
+
+export interface BlobOutput {
+  readonly tarSplit: string;
+  readonly files: string;
+  readonly diffID: DiffID;
+  readonly compression: CompressionSpec;
+  /** Descriptors belong to the process: one that the main thread opened and keeps open meanwhile. */
+  readonly fd: number;
+  readonly position?: number;
   readonly hash: HashBackend;
   readonly words: SharedArrayBuffer;
 }
@@ -155,4 +170,16 @@ export const writeLayer = task(async (input: TarInput & { ring: SharedRing }): P
   } finally {
     layer.close();
   }
+});
+
+/** Writes one layer as a blob, checked against its diffID. */
+export const layerBlob = task(async (input: BlobOutput): Promise<WrittenBlob> => {
+  const tools = await toolsFor(input.hash);
+  return writeLayerBlob({
+    ...input,
+    crc: tools.crc,
+    diffHash: await tools.hasher('diff', algorithmOf(input.diffID)),
+    blobHash: await tools.hasher('blob', 'sha256'),
+    words: new ProgressWords(input.words),
+  });
 });

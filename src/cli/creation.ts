@@ -22,18 +22,28 @@ export interface CreationFlags extends RunFlags {
 }
 
 const TEXT: readonly (readonly [string, string])[] = [
+  ['--blkio-weight <uint16>', 'Block IO (relative weight), between 10 and 1000, or 0 to disable'],
+  ['--cgroupns <string>', 'Cgroup namespace to use: host or private'],
+  ['--cidfile <string>', 'Write the container ID to the file'],
+  ['--cpu-period <int>', 'Limit CPU CFS (Completely Fair Scheduler) period'],
+  ['--cpu-quota <int>', 'Limit CPU CFS (Completely Fair Scheduler) quota'],
   ['--cpus <decimal>', 'Number of CPUs'],
   ['-c, --cpu-shares <int>', 'CPU shares (relative weight)'],
   ['--cpuset-cpus <string>', 'CPUs in which to allow execution (0-3, 0,1)'],
   ['--cpuset-mems <string>', 'MEMs in which to allow execution (0-3, 0,1)'],
+  ['--domainname <string>', 'Container NIS domain name'],
   ['--entrypoint <string>', 'Overwrite the default ENTRYPOINT of the image'],
   ['-h, --hostname <string>', 'Container host name'],
+  ['--ipc <string>', 'IPC mode to use: private, none or host'],
   ['-m, --memory <bytes>', 'Memory limit'],
   ['--memory-reservation <bytes>', 'Memory soft limit'],
-  ['--log-driver <string>', 'Logging driver for the container: json-file or none'],
+  ['--memory-swappiness <int>', 'Tune container memory swappiness (0 to 100; -1: as the host)'],
+  ['--log-driver <string>', 'Logging driver for the container: json-file, journald or none'],
   ['--memory-swap <bytes>', "Swap limit equal to memory plus swap: '-1' to enable unlimited swap"],
   ['--name <string>', 'Assign a name to the container'],
   ['--network <network>', 'Connect a container to a network: none (default), host, bridge or a name'],
+  ['--oom-score-adj <int>', "Tune host's OOM preferences (-1000 to 1000)"],
+  ['--pid <string>', 'PID namespace to use: host'],
   ['--pids-limit <int>', 'Tune container pids limit (set -1 for unlimited)'],
   ['--platform <string>', 'Platform as os/arch[/variant] if the image has several'],
   ['--restart <string>', 'Restart policy to apply when a container exits'],
@@ -43,14 +53,26 @@ const TEXT: readonly (readonly [string, string])[] = [
   ['--stop-signal <string>', 'Signal to stop the container'],
   ['--stop-timeout <int>', 'Timeout (in seconds) to stop a container'],
   ['-u, --user <string>', 'Username or UID (format: <name|uid>[:<group|gid>])'],
+  ['--userns <string>', 'User namespace to use: host'],
+  ['--uts <string>', 'UTS namespace to use: host'],
   ['-w, --workdir <string>', 'Working directory inside the container'],
 ];
 
 const LISTS: readonly (readonly [string, string])[] = [
-  ['--add-host <list>', 'Add a custom host-to-IP mapping (host:ip)'],
+  ['--add-host <list>', 'Add a custom host-to-IP mapping (host:ip, host:host-gateway)'],
   ['--annotation <map>', 'Add an annotation to the container (passed through to the OCI runtime)'],
+  ['--blkio-weight-device <list>', 'Block IO weight (relative device weight)'],
   ['--cap-add <list>', 'Add Linux capabilities'],
   ['--cap-drop <list>', 'Drop Linux capabilities'],
+  ['--device <list>', 'Add a host device to the container'],
+  ['--device-cgroup-rule <list>', 'Add a rule to the cgroup allowed devices list'],
+  ['--device-read-bps <list>', 'Limit read rate (bytes per second) from a device'],
+  ['--device-read-iops <list>', 'Limit read rate (IO per second) from a device'],
+  ['--device-write-bps <list>', 'Limit write rate (bytes per second) to a device'],
+  ['--device-write-iops <list>', 'Limit write rate (IO per second) to a device'],
+  ['--dns <list>', 'Set custom DNS servers'],
+  ['--dns-option <list>', 'Set DNS options'],
+  ['--dns-search <list>', 'Set custom DNS search domains'],
   ['-e, --env <list>', 'Set environment variables'],
   ['--env-file <list>', 'Read in a file of environment variables'],
   ['--expose <list>', 'Expose a port or a range of ports'],
@@ -61,21 +83,25 @@ const LISTS: readonly (readonly [string, string])[] = [
   ['--mount <mount>', 'Attach a filesystem mount to the container'],
   ['-p, --publish <list>', "Publish a container's port(s) to the host"],
   ['--security-opt <list>', 'Security Options'],
+  ['--sysctl <map>', 'Sysctl options'],
   ['--tmpfs <list>', 'Mount a tmpfs directory'],
   ['--ulimit <ulimit>', 'Ulimit options'],
   ['-v, --volume <list>', 'Bind mount a volume'],
   ['--warm <path>', 'Copy files (a path or glob) up before the container starts'],
+  ['--volumes-from <list>', 'Mount volumes from the specified container(s)'],
 ];
 
 const SWITCHES: readonly (readonly [string, string])[] = [
   ['--init', 'Run an init inside the container that forwards signals and reaps processes'],
   ['-i, --interactive', 'Keep STDIN open even if not attached'],
+  ['--oom-kill-disable', 'Disable OOM Killer'],
   ['--privileged', 'Give extended privileges to this container'],
   ['-P, --publish-all', 'Publish all exposed ports to random ports'],
   ['-q, --quiet', 'Suppress the pull output'],
   ['--read-only', "Mount the container's root filesystem as read only"],
   ['--rm', 'Automatically remove the container and its associated anonymous volumes when it exits'],
   ['-t, --tty', 'Allocate a pseudo-TTY'],
+  ['--volatile', 'Never sync what the container writes (as --rm does); a crash of the machine loses it'],
 ];
 
 /** A command that makes containers, with every flag but those of attaching. */
@@ -89,7 +115,9 @@ export function creationCommand(name: string, description: string): Command {
       `Pull image before ${name === 'run' ? 'running' : 'creating'} ("always", "missing", "never")`,
       'missing',
     )
-    .addOption(new Option('--net <network>').hideHelp());
+    .addOption(new Option('--net <network>').hideHelp())
+    .addOption(repeated('--link <list>', '').hideHelp())
+    .addOption(new Option('--gpus <request>').hideHelp());
   for (const [flags, text] of [...TEXT, ...SWITCHES]) made.option(flags, text);
   for (const [flags, text] of LISTS) made.addOption(repeated(flags, text));
   return made;

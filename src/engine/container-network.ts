@@ -4,19 +4,50 @@
  */
 import { GantryError } from '../core/errors.js';
 import { type ContainerRecord, plainName } from '../runtime/container-record.js';
-import type { HostConfig } from '../runtime/create-request.js';
+import type { ContainerSettings, HostConfig } from '../runtime/create-request.js';
+import { invalid } from '../runtime/flags/invalid.js';
+import { HOST_GATEWAY } from '../runtime/flags/name-resolution.js';
 import { addressOf, attach, detach, type Endpoint, readEndpoint } from '../runtime/network/endpoint.js';
 import { shareNames } from '../runtime/network/names.js';
 import { isPredefined, predefinedID } from '../runtime/network/network-store.js';
 import { publishPorts } from '../runtime/network/ports.js';
+import type { NetworkFiles } from '../runtime/network-files.js';
 import { recordNetworkEvent } from './events.js';
 import { findNetwork } from './networks.js';
 import type { Store } from './store.js';
 
-/** Throws ERR_NOT_FOUND where there is no network of that name. */
-export function checkNetwork(store: Store, { NetworkMode }: HostConfig): void {
+/** Throws ERR_NOT_FOUND where there is no network of that name, ERR_INVALID_ARGUMENT for what a network cannot give. */
+export function checkNetwork(store: Store, { NetworkMode, ExtraHosts }: HostConfig): void {
+  if (NetworkMode === 'none' && ExtraHosts?.some((entry) => entry.endsWith(`:${HOST_GATEWAY}`))) {
+    throw invalid(`--add-host ${HOST_GATEWAY}: a container without a network does not reach the host`);
+  }
   if (!isPredefined(NetworkMode)) findNetwork(store, NetworkMode);
 }
+
+export interface AttachedNetwork {
+  readonly namespace: string;
+  readonly address: string;
+  /** The host, seen from the container. */
+  readonly gateway: string;
+}
+
+/** What its hostname, hosts and resolv.conf are made of. */
+export const networkFiles = (
+  { Hostname = '', Domainname = '' }: ContainerSettings,
+  hostConfig: HostConfig,
+  attached?: AttachedNetwork,
+): NetworkFiles => ({
+  hostname: Hostname,
+  domainname: Domainname,
+  network: hostConfig.NetworkMode,
+  extraHosts: hostConfig.ExtraHosts ?? [],
+  dns: {
+    servers: hostConfig.Dns ?? [],
+    search: hostConfig.DnsSearch ?? [],
+    options: hostConfig.DnsOptions ?? [],
+  },
+  ...(attached === undefined ? {} : { address: attached.address, gateway: attached.gateway }),
+});
 
 /**
  * Puts a container that is about to start on its network. Undefined for `none` and `host`, which need nothing.
@@ -26,7 +57,7 @@ export async function attachNetwork(
   store: Store,
   record: ContainerRecord,
   hostConfig: HostConfig,
-): Promise<{ readonly namespace: string; readonly address: string } | undefined> {
+): Promise<AttachedNetwork | undefined> {
   const { NetworkMode } = hostConfig;
   if (NetworkMode === 'none' || NetworkMode === 'host') return undefined;
   const { network } = findNetwork(store, NetworkMode);
@@ -42,7 +73,11 @@ export async function attachNetwork(
     publish: (taken) => publishPorts(record.Config, hostConfig, taken),
   });
   recordNetworkEvent(store, network, 'connect', { container: record.ID });
-  return { namespace: endpoint.call.netns, address: addressOf(endpoint)?.address ?? '' };
+  return {
+    namespace: endpoint.call.netns,
+    address: addressOf(endpoint)?.address ?? '',
+    gateway: network.Gateway,
+  };
 }
 
 /** After its hosts file is written: tells it the others on its network, and them of it. */

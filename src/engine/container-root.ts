@@ -68,8 +68,8 @@ async function ofWriteLayer(store: Store, { ID: id }: ContainerRecord): Promise<
         hint: `gantry rm ${id}`,
       });
     }
-    const volatile = records.hostConfig(id).AutoRemove;
-    const path = await store.driver.mount(layers.mountID, { volatile });
+    const { AutoRemove, Volatile = false } = records.hostConfig(id);
+    const path = await store.driver.mount(layers.mountID, { volatile: AutoRemove || Volatile });
     undo.push(() => store.driver.unmount(layers.mountID));
     const fd = openSync(path, DIRECTORY);
     undo.push(() => closeSync(fd));

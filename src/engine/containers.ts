@@ -270,8 +270,7 @@ export async function discard(
   records.put({ ...record, State }, { sync: false });
   try {
     await removeLayers(store, record.ID);
-    const points = volumes ? Object.values(record.MountPoints).filter(isAnonymousVolume) : [];
-    for (const point of points) await removeVolume(store.root, point.Name!);
+    for (const name of volumes ? ownVolumes(records, record) : []) await removeVolume(store.root, name);
     await records.remove(record.ID);
     recordContainerEvent(store, record, 'destroy');
     // One that goes at its end leaves its exit code to who waits for it.
@@ -281,6 +280,17 @@ export async function discard(
     records.put({ ...record, State: dead }, { sync: false });
     throw error;
   }
+}
+
+/** Its anonymous volumes, but for those that others took from it. */
+function ownVolumes(records: ContainerStore, { ID, MountPoints }: ContainerRecord): string[] {
+  const names = Object.values(MountPoints)
+    .filter(isAnonymousVolume)
+    .map((point) => point.Name!);
+  if (names.length === 0) return [];
+  const others = records.list().filter((other) => other.ID !== ID);
+  const shared = new Set(others.flatMap((other) => Object.values(other.MountPoints).map(({ Name }) => Name)));
+  return names.filter((name) => !shared.has(name));
 }
 
 export interface RemoveContainerOptions {

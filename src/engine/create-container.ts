@@ -2,7 +2,7 @@
  * Makes a container of an image: its directory, write layer, volumes and, last, its record under its name. Until the
  * record is there no command sees it; a kill on the way leaves a directory without one, which `listContainers` sweeps.
  */
-import { cpus } from 'node:os';
+import { cpus, hostname } from 'node:os';
 import { chainIDsOf, type ImageID } from '../core/digest/digest.js';
 import { GantryError } from '../core/errors.js';
 import { type ContainerID, newContainerID } from '../core/ids.js';
@@ -13,6 +13,7 @@ import { CREATED } from '../runtime/container-state.js';
 import { ContainerStore } from '../runtime/container-store.js';
 import type { CreateRequest } from '../runtime/create-request.js';
 import { checkLimits } from '../runtime/flags/resources.js';
+import { checkSysctls } from '../runtime/flags/sysctl.js';
 import { processArgs, withImageDefaults } from '../runtime/image-defaults.js';
 import { logLimits } from '../runtime/log-config.js';
 import { jsonLogPath } from '../runtime/log-paths.js';
@@ -20,10 +21,12 @@ import { mountPoint, prepareBind, wantedMounts } from '../runtime/mount-points.j
 import { checkContainerName, generateName } from '../runtime/names.js';
 import { writeNetworkFiles } from '../runtime/network-files.js';
 import { ensureVolume, fillVolume, newVolumeName, removeVolume } from '../runtime/volumes.js';
-import { checkNetwork } from './container-network.js';
+import { reserveIDFile } from './container-id-file.js';
+import { checkNetwork, networkFiles } from './container-network.js';
 import { removeContainer } from './containers.js';
 import { recordContainerEvent } from './events.js';
 import { checkStatsFile } from './exit-stats.js';
+import { inheritedMounts } from './inherited-mounts.js';
 import type { Store } from './store.js';
 import { lockVolumes } from './volumes.js';
 
@@ -50,8 +53,9 @@ export async function createContainer(
   if (request.warm === undefined) return created;
   const { warmContainer } = await import('./warm-container.js');
   try {
-    await warmContainer(store, created.id, { patterns: request.warm });
-    return created;
+    const { failed } = await warmContainer(store, created.id, { patterns: request.warm });
+    if (failed[0] === undefined) return created;
+    throw new GantryError('ERR_SYSCALL', `${failed[0].path}: not copied up: ${failed[0].error}`);
   } catch (error) {
     await removeContainer(store, created.id, { volumes: true });
     throw error;
@@ -68,7 +72,8 @@ async function enterNew(
   const [path, ...args] = processArgs(settings);
   checkLimits(hostConfig, cpus().length);
   checkNetwork(store, hostConfig);
-  const wanted = wantedMounts(settings, hostConfig, newVolumeName);
+  checkSysctls(hostConfig);
+  const wanted = wantedMounts(settings, hostConfig, newVolumeName, await inheritedMounts(store, hostConfig));
   if (request.name !== undefined) checkContainerName(request.name);
   if (request.statsOnExit !== undefined) checkStatsFile(request.statsOnExit);
 
@@ -79,6 +84,8 @@ async function enterNew(
   const held = await store.lockNamed('containers', id);
   let volumesHeld: Lock | undefined;
   try {
+    const idFile = reserveIDFile(hostConfig.ContainerIDFile);
+    undo.push(idFile.abandon);
     undo.push(() => records.remove(id));
     records.makeDirectory(id);
     const top = chainIDsOf(image.config.rootfs.diff_ids ?? []).at(-1);
@@ -108,12 +115,9 @@ async function enterNew(
     }
     if (rootfs !== '') await store.driver.unmount(layers.mountID);
 
-    const Hostname = settings.Hostname || id.slice(0, 12);
-    writeNetworkFiles(records.path(id), {
-      hostname: Hostname,
-      network: hostConfig.NetworkMode,
-      extraHosts: hostConfig.ExtraHosts ?? [],
-    });
+    const shared = hostConfig.NetworkMode === 'host' || hostConfig.UTSMode === 'host';
+    const Hostname = settings.Hostname || (shared ? hostname() : id.slice(0, 12));
+    writeNetworkFiles(records.path(id), networkFiles({ ...settings, Hostname }, hostConfig));
     const sync = !hostConfig.AutoRemove;
     records.putHostConfig(id, hostConfig, { sync });
     const record: ContainerRecord = {
@@ -136,6 +140,7 @@ async function enterNew(
       ResolvConfPath: records.path(id, 'resolv.conf'),
     };
     const name = await enter(store, records, record, { asked: request.name, sync });
+    idFile.write(id);
     recordContainerEvent(store, { ...record, Name: `/${name}` }, 'create');
     return { id, name };
   } catch (error) {

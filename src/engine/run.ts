@@ -9,7 +9,7 @@
 import type { Readable, Writable } from 'node:stream';
 import { GantryError } from '../core/errors.js';
 import type { ContainerID } from '../core/ids.js';
-import type { ContainerRecord } from '../runtime/container-record.js';
+import { type ContainerRecord, plainName } from '../runtime/container-record.js';
 import { transition } from '../runtime/container-state.js';
 import { ContainerStore } from '../runtime/container-store.js';
 import type { CreateRequest } from '../runtime/create-request.js';
@@ -18,7 +18,7 @@ import { logLimits, shimLogBytes } from '../runtime/log-config.js';
 import { identify } from '../runtime/process-identity.js';
 import { rawTerminal } from '../runtime/raw-terminal.js';
 import { startExitCode } from '../runtime/runtime-error.js';
-import { type ShimLogWriter, shimLogWriter } from '../runtime/shim-log-writer.js';
+import { type LogWriter, shimLogWriter } from '../runtime/shim-log-writer.js';
 import { keepLog } from './container-log.js';
 import { conclude, findContainer, releaseFiles, releaseResources, usedBy } from './containers.js';
 import { type ContainerImage, type CreatedContainer, createContainer } from './create-container.js';
@@ -83,7 +83,7 @@ export async function startContainer(
   let launched: Launched;
   let streams: Promise<unknown>;
   let detach: () => void;
-  let log: ShimLogWriter | undefined;
+  let log: LogWriter | undefined;
   try {
     const record = existing(records, id);
     checkTerminal(record.Config, options);
@@ -101,10 +101,21 @@ export async function startContainer(
 }
 
 /** To be called before the container runs, so that no output is missed. */
-function logOutput(records: ContainerStore, id: ContainerID, launched: Launched): ShimLogWriter | undefined {
-  const limits = logLimits(records.hostConfig(id).LogConfig);
-  if (limits === undefined) return undefined;
-  const log = shimLogWriter(records.path(id), shimLogBytes(limits));
+async function logOutput(
+  records: ContainerStore,
+  record: ContainerRecord,
+  launched: Launched,
+): Promise<LogWriter | undefined> {
+  const { LogConfig } = records.hostConfig(record.ID);
+  const limits = logLimits(LogConfig);
+  if (limits === undefined && LogConfig?.Type !== 'journald') return undefined;
+  const log =
+    limits === undefined
+      ? (await import('../runtime/journal-writer.js')).journalWriter({
+          id: record.ID,
+          name: plainName(record),
+        })
+      : shimLogWriter(records.path(record.ID), shimLogBytes(limits));
   launched.stdout.on('data', (bytes: Buffer) => log.write('stdout', bytes));
   launched.stderr?.on('data', (bytes: Buffer) => log.write('stderr', bytes));
   return log;
@@ -120,7 +131,7 @@ interface Begun {
   readonly launched: Launched;
   readonly streams: Promise<unknown>;
   readonly detach: () => void;
-  readonly log: ShimLogWriter | undefined;
+  readonly log: LogWriter | undefined;
 }
 
 /** From a record to a running process; all undone when it does not come to that. */
@@ -145,7 +156,7 @@ async function begin(
       openStdin: record.Config.OpenStdin ?? false,
       command: record.Path,
     });
-    const log = logOutput(records, record.ID, launched);
+    const log = await logOutput(records, record, launched);
     const attached = attach(launched, record, options);
     await launched.start().catch((error: unknown) => {
       attached.detach();

@@ -25,6 +25,7 @@ describe("where a container's cgroup is", () => {
     version: 'v1',
     controllers: new Map(),
     swapLimit: false,
+    blockWeight: true,
     ...facts,
   });
   it('v2', () => {
@@ -207,7 +208,12 @@ describe.skipIf(why !== undefined)(`stats of real containers${why ? ` (skipped: 
   it('knows nothing to track of one that does not run', async () => {
     const { id } = await createContainer(store, await busyboxImage(store), request({}, 'true'));
     const [record] = await listContainers(store);
-    const layout: CgroupLayout = { version: 'v2', controllers: new Map(), swapLimit: false };
+    const layout: CgroupLayout = {
+      version: 'v2',
+      controllers: new Map(),
+      swapLimit: false,
+      blockWeight: true,
+    };
     expect(supervisionTarget(record!, { NetworkMode: 'none' }, layout)).toBeUndefined();
     await removeContainer(store, id);
   });

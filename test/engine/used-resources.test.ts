@@ -32,6 +32,7 @@ describe('the report, from a tree of text files', () => {
     version,
     controllers: new Map(names.map((name) => [name, kernel.at(version === 'v2' ? '' : name)])),
     swapLimit: false,
+    blockWeight: false,
   });
 
   it('cgroup v2: peaks where the kernel keeps them, and no network where none was ours', () => {

@@ -1,0 +1,47 @@
+#!/usr/bin/env node
+/**
+ * Starts the program with V8's code cache of it: what an earlier start compiled is read, 20 ms less for each command.
+ *
+ *   dist/src/cli/gantry.js          this
+ *               process.js          the program
+ *               process.js.1763771234567.cache    made at the end of the first start that finds none for its V8
+ *
+ * V8 takes a cache only for its own version and flags and for a source of the same length; the time of the program's file in the name
+ * keeps a rebuilt one apart. Any other is left aside and written anew.
+ * Node has this itself from 22 on (module.enableCompileCache), but not in 20.
+ */
+import { readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { Script } from 'node:vm';
+
+const file = join(__dirname, 'process.js');
+const cache = `${file}.${Math.trunc(statSync(file).mtimeMs)}.cache`;
+
+function cached(): Buffer | undefined {
+  try {
+    return readFileSync(cache);
+  } catch {
+    return undefined;
+  }
+}
+
+const cachedData = cached();
+// The bundle is ASCII (esbuild's default): one byte a character is read, and kept, without decoding.
+const script = new Script(
+  `(function(exports,require,module,__filename,__dirname){${readFileSync(file, 'latin1')}\n})`,
+  { filename: file, ...(cachedData === undefined ? {} : { cachedData }) },
+);
+if (cachedData === undefined || script.cachedDataRejected) {
+  process.once('exit', () => {
+    const fresh = `${cache}.${process.pid}`;
+    try {
+      writeFileSync(fresh, script.createCachedData());
+      renameSync(fresh, cache);
+    } catch {
+      // who may not write here starts a little slower
+    }
+  });
+}
+const module_ = { exports: {} };
+script.runInThisContext()(module_.exports, createRequire(file), module_, file, __dirname);
