@@ -28,7 +28,7 @@ describe.skipIf(why !== undefined)(`copyup warm${why ? ` (skipped: ${why})` : ''
     const first = await gantry('copyup', 'warm', '-j', '3', 'box', '/data', '/etc/*');
     expect(first).toMatchObject({ code: 0, err: '' });
     expect(first.out).toMatch(/^\d files, \d+B copied up in \d+ ms\n$/);
-    const again = await gantry('copyup', 'warm', '--format', '{{.Present}} {{len .Copied}}', 'box', '/data');
+    const again = await gantry('copyup', 'warm', '--format', '{{.present}} {{len .copied}}', 'box', '/data');
     expect(again).toMatchObject({ code: 0, out: '1 0\n' });
   });
 
