@@ -31,8 +31,9 @@ import { wantsRestart } from '../runtime/restart-policy.js';
 import { removeVolume } from '../runtime/volumes.js';
 import { cleanupCommand } from './cleanup-command.js';
 import { detachNetwork } from './container-network.js';
-import { recordContainerEvent } from './events.js';
+import { recordContainerEvent, recordVolumeEvent, recordVolumeUse } from './events.js';
 import { writeExitStats } from './exit-stats.js';
+import { startHealthMonitor } from './start-health-monitor.js';
 import type { Store } from './store.js';
 import { type UsedResources, usedResources } from './used-resources.js';
 
@@ -54,7 +55,9 @@ export async function listContainers(store: Store): Promise<ContainerRecord[]> {
       .map((record) => settle(store, records, record.ID)),
   );
   await Promise.allSettled(records.unfinished().map((id) => sweepUnfinished(store, records, id)));
-  return records.list();
+  const settled = records.list();
+  await startHealthMonitor(store, settled);
+  return settled;
 }
 
 /** One container by id, prefix or name, settled. ERR_NOT_FOUND, ERR_AMBIGUOUS. */
@@ -131,6 +134,7 @@ async function concludeRun(
     await conclude(store, records, record, exit);
     return;
   }
+  recordEnd(store, ended);
   const State = transition(writeExitStats(ended).State, { to: 'restart', supervisor: Supervisor }); // conmon waits for its cleanup command
   records.put({ ...ended, State }, { sync: false });
 }
@@ -213,7 +217,7 @@ export async function conclude(
   return ended;
 }
 
-/** `oom` where it was that, and `die`. */
+/** `oom` where it was that, `die`, and `unmount` of its volumes. */
 function recordEnd(store: Store, ended: ContainerRecord): void {
   const { ExitCode, OOMKilled, StartedAt, FinishedAt } = ended.State;
   if (OOMKilled) recordContainerEvent(store, ended, 'oom');
@@ -222,6 +226,7 @@ function recordEnd(store: Store, ended: ContainerRecord): void {
     exitCode: String(ExitCode),
     execDuration: String(Math.max(0, seconds)),
   });
+  recordVolumeUse(store, ended, 'unmount');
 }
 
 /** Ends what runs, and takes away cgroup, bundle and mount. The caller holds the container's lock. */
@@ -237,11 +242,16 @@ export async function releaseResources(store: Store, id: ContainerID): Promise<v
   await releaseFiles(store, id);
 }
 
-/** What is left when the runtime has forgotten the container: bundle and mount. */
-export async function releaseFiles(store: Store, id: ContainerID): Promise<void> {
+/** What is left beside what the runtime holds: network, mount and, once the runtime has forgotten the container, the bundle. */
+export async function releaseFiles(
+  store: Store,
+  id: ContainerID,
+  forgotten?: Promise<unknown>,
+): Promise<void> {
   await detachNetwork(store, id);
   const layers = store.layers.db.mounts.get(id);
   if (layers !== undefined) await store.driver.unmount(layers.mountID);
+  await forgotten;
   // Last: it tells that there is something left. Again where conmon was just taking its own away.
   await rm(bundleDirectory(store.root, id), { recursive: true, force: true, maxRetries: 5 });
 }
@@ -270,7 +280,10 @@ export async function discard(
   records.put({ ...record, State }, { sync: false });
   try {
     await removeLayers(store, record.ID);
-    for (const name of volumes ? ownVolumes(records, record) : []) await removeVolume(store.root, name);
+    for (const name of volumes ? ownVolumes(records, record) : []) {
+      await removeVolume(store.root, name);
+      recordVolumeEvent(store, 'destroy', name);
+    }
     await records.remove(record.ID);
     recordContainerEvent(store, record, 'destroy');
     // One that goes at its end leaves its exit code to who waits for it.

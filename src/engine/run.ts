@@ -13,6 +13,7 @@ import { type ContainerRecord, plainName } from '../runtime/container-record.js'
 import { transition } from '../runtime/container-state.js';
 import { ContainerStore } from '../runtime/container-store.js';
 import type { CreateRequest } from '../runtime/create-request.js';
+import { probeCommand } from '../runtime/health.js';
 import { type Launched, launch } from '../runtime/launch.js';
 import { logLimits, shimLogBytes } from '../runtime/log-config.js';
 import { identify } from '../runtime/process-identity.js';
@@ -22,9 +23,10 @@ import { type LogWriter, shimLogWriter } from '../runtime/shim-log-writer.js';
 import { keepLog } from './container-log.js';
 import { conclude, findContainer, releaseFiles, releaseResources, usedBy } from './containers.js';
 import { type ContainerImage, type CreatedContainer, createContainer } from './create-container.js';
-import { recordContainerEvent } from './events.js';
+import { recordContainerEvent, recordVolumeUse } from './events.js';
 import { forwardSignals } from './forward-signals.js';
 import { prepareContainer } from './prepare-container.js';
+import { startHealthMonitor } from './start-health-monitor.js';
 import type { Store } from './store.js';
 
 export interface ForegroundOptions {
@@ -39,6 +41,8 @@ export interface ForegroundOptions {
   readonly signalProxy?: boolean;
   /** Where no `--runtime` was given: GANTRY_RUNTIME. */
   readonly runtime?: string;
+  /** What begins this program, for a health monitor: `['/usr/bin/node', '/…/gantry.js']`. */
+  readonly gantry?: readonly [string, ...string[]];
   /** PATH. */
   readonly searchPath?: string;
   readonly onWarning?: (text: string) => void;
@@ -167,9 +171,15 @@ async function begin(
       at: new Date().toISOString(),
       process: identify(launched.pid) ?? { ...self, Pid: launched.pid, StartTicks: 0 },
       supervisor: self,
+      healthcheck: probeCommand(record.Config) !== undefined,
     });
-    records.put({ ...record, State, HasBeenStartedBefore: true }, { sync: false });
-    for (const action of ['attach', 'start']) recordContainerEvent(store, record, action);
+    const gantry = options.gantry === undefined ? {} : { Gantry: options.gantry };
+    const running = { ...record, State, HasBeenStartedBefore: true, ...gantry };
+    records.put(running, { sync: false });
+    recordContainerEvent(store, record, 'attach');
+    recordVolumeUse(store, record, 'mount');
+    recordContainerEvent(store, record, 'start');
+    await startHealthMonitor(store, [running]);
     return { launched, log, ...attached };
   } catch (error) {
     await releaseResources(store, record.ID);
@@ -241,12 +251,12 @@ async function end(
   const used = usedBy(id); // before the cgroup goes
   // A container that was killed from outside is not called out of memory.
   const oomKilled = exitCode === 137 && Boolean(used.resources?.OomKills);
-  await launched.remove();
+  const forgotten = launched.remove(); // 10 ms of the runtime's, while we unmount
   const held = await store.lockNamed('containers', id);
   try {
     const record = records.get(id);
     if (record === undefined || record.State.Process?.Pid !== launched.pid) return; // `rm -f` was quicker
-    await releaseFiles(store, id);
+    await releaseFiles(store, id, forgotten);
     const at = new Date().toISOString();
     const { State } = await conclude(store, records, record, {
       to: 'exit',
@@ -257,6 +267,7 @@ async function end(
     });
     if (State.Error !== '') onWarning?.(State.Error);
   } finally {
+    await forgotten;
     held.release();
   }
 }

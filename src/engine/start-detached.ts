@@ -14,6 +14,7 @@ import { type SuperviseOptions, supervise } from '../runtime/conmon.js';
 import type { ContainerRecord } from '../runtime/container-record.js';
 import { type Move, transition } from '../runtime/container-state.js';
 import { ContainerStore } from '../runtime/container-store.js';
+import { probeCommand } from '../runtime/health.js';
 import { exitDirectory } from '../runtime/host-facts.js';
 import { logLimits, shimLogBytes } from '../runtime/log-config.js';
 import { keepShimLog } from '../runtime/log-conversion.js';
@@ -22,8 +23,9 @@ import { identify } from '../runtime/process-identity.js';
 import { startExitCode } from '../runtime/runtime-error.js';
 import { cleanupCommand } from './cleanup-command.js';
 import { conclude, findContainer, releaseResources, settleLocked } from './containers.js';
-import { recordContainerEvent } from './events.js';
+import { recordContainerEvent, recordVolumeUse } from './events.js';
 import { type PrepareOptions, prepareContainer } from './prepare-container.js';
+import { startHealthMonitor } from './start-health-monitor.js';
 import type { Store } from './store.js';
 
 export interface DetachedOptions extends PrepareOptions {
@@ -134,10 +136,13 @@ export async function bringUp(
       process: first,
       supervisor: shim,
       detached: true,
+      healthcheck: probeCommand(settings) !== undefined,
     });
     const running = { ...record, State, HasBeenStartedBefore: true, Gantry: options.gantry };
     records.put(running, { sync: false });
+    recordVolumeUse(store, record, 'mount');
     recordContainerEvent(store, record, 'start');
+    await startHealthMonitor(store, [running]);
     return running;
   } catch (error) {
     await releaseResources(store, id);

@@ -24,6 +24,7 @@
  * Example: create, start{pid 42}, exit{code 3}, start{pid 77}, exit{code 0}, remove.
  */
 import { GantryError, unreachable } from '../core/errors.js';
+import { type Health, startedHealth } from './health.js';
 import type { ProcessIdentity } from './process-identity.js';
 import type { ResourceReport } from './resource-report.js';
 
@@ -46,6 +47,8 @@ export interface ContainerState {
   readonly Supervisor?: ProcessIdentity;
   /** The supervisor is a shim: the container lives on without it. */
   readonly Detached?: boolean;
+  /** Only where there is a health check; of the last run when it does not run. */
+  readonly Health?: Health;
   /** Of the last run, once that has ended. */
   readonly Resources?: ResourceReport;
 }
@@ -57,6 +60,8 @@ export type Move =
       readonly process: ProcessIdentity;
       readonly supervisor: ProcessIdentity;
       readonly detached?: boolean;
+      /** It has a health check. */
+      readonly healthcheck?: boolean;
     }
   | { readonly to: 'restart'; readonly supervisor: ProcessIdentity }
   | { readonly to: 'giveup' }
@@ -127,7 +132,7 @@ export function transition(state: ContainerState, move: Move): ContainerState {
   const { Process: _process, Supervisor: _supervisor, Detached: _detached, ...rest } = state;
   switch (move.to) {
     case 'start': {
-      const { Resources: _ofTheLastRun, ...fresh } = rest;
+      const { Resources: _ofTheLastRun, Health: before, ...fresh } = rest;
       return {
         ...fresh,
         Running: true,
@@ -140,6 +145,7 @@ export function transition(state: ContainerState, move: Move): ContainerState {
         Process: move.process,
         Supervisor: move.supervisor,
         ...(move.detached ? { Detached: true } : {}),
+        ...(move.healthcheck ? { Health: startedHealth(before) } : {}),
       };
     }
     case 'restart':
@@ -162,6 +168,8 @@ export function transition(state: ContainerState, move: Move): ContainerState {
         FinishedAt: move.at,
         OOMKilled: move.oomKilled ?? false,
         Error: move.error ?? '',
+        // Nobody probes it any more: Docker calls that unhealthy.
+        ...(state.Health === undefined ? {} : { Health: { ...state.Health, Status: 'unhealthy' } }),
         ...(move.resources === undefined
           ? {}
           : { Resources: { RunTime: runTime(state, move.at), ...move.resources } }),

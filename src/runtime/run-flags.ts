@@ -105,6 +105,16 @@ export interface RunFlags {
   readonly init?: boolean;
   /** Paths and globs inside the container: copied up before it starts. */
   readonly warm?: readonly string[];
+  /** Run by a shell inside. */
+  readonly healthCmd?: string;
+  /** Go durations: `30s`, `1m30s`. */
+  readonly healthInterval?: string;
+  readonly healthTimeout?: string;
+  readonly healthStartPeriod?: string;
+  readonly healthStartInterval?: string;
+  readonly healthRetries?: string;
+  /** False: not even the image's. */
+  readonly healthcheck?: boolean;
   /** A file for what the run used, as JSON. */
   readonly statsOnExit?: string;
   readonly stopSignal?: string;

@@ -292,7 +292,7 @@ describe.skipIf(why !== undefined)(`network${why ? ` (skipped: ${why})` : ''}`, 
     const command = ['unshare', '--mount', 'sh', '-c', script, 'sh', process.execPath];
     const { stderr } = net.run(
       ...command,
-      `${import.meta.dirname}/../../node_modules/.cache/gantry-test/net-${process.pid}/gantry.js`,
+      `${import.meta.dirname}/../../node_modules/.cache/gantry-test/net-${process.pid}/process.js`,
       '--root',
       dir.path,
       'run',

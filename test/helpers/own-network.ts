@@ -59,7 +59,7 @@ export class OwnNetwork {
   }
 
   #gantry(args: readonly string[]): string[] {
-    return [process.execPath, join(this.#script, 'gantry.js'), '--root', this.#root, ...args];
+    return [process.execPath, join(this.#script, 'process.js'), '--root', this.#root, ...args];
   }
 
   run(...command: string[]): Finished {

@@ -14,6 +14,7 @@ import { parseSignal } from '../signals.js';
 import { blockIoOf } from './block-io.js';
 import { checkDeviceRule, parseDevice } from './device.js';
 import { type Environment, environment, labels } from './environment.js';
+import { healthcheck } from './health.js';
 import { invalid } from './invalid.js';
 import { nameResolution } from './name-resolution.js';
 import { namespaceModes } from './namespaces.js';
@@ -85,6 +86,7 @@ function settings(
   );
   const { exposed } = parsePorts(list(flags.publish), list(flags.expose));
   const timeout = integer(flags.stopTimeout, '--stop-timeout');
+  const health = healthcheck(flags);
   const attached = !flags.detach;
   if (flags.stopSignal !== undefined) parseSignal(flags.stopSignal);
   return {
@@ -108,6 +110,7 @@ function settings(
     Labels: labels(read(flags.labelFile), list(flags.label)),
     ...(flags.stopSignal === undefined ? {} : { StopSignal: flags.stopSignal }),
     ...(timeout === undefined ? {} : { StopTimeout: timeout }),
+    ...(health === undefined ? {} : { Healthcheck: health }),
   };
 }
 
