@@ -5,6 +5,7 @@
  *   fetchLayer                  socket ─► BlobPass ─► LayerWriter ─► disk           one thread
  *   inflateLayer + writeLayer   socket ─► BlobPass ─► ring ─► LayerWriter ─► disk   two threads, for a layer that is
  *                                                                                   most of what there is to do
+ *   packLayer                   a container's changes ─► LayerPacker ─► disk
  *   layerBlob                   disk ─► tar ─► compress ─► file or pipe             and libuv's threads
  */
 import type { SecureContext } from 'node:tls';
@@ -12,14 +13,17 @@ import type { CompressionSpec } from '../src/core/compress/compression-spec.js';
 import type { OutputTarget } from '../src/core/compress/inflater.js';
 import { algorithmOf, type DiffID, type Digest } from '../src/core/digest/digest.js';
 import type { HashBackend } from '../src/core/digest/hasher.js';
+import { GantryError } from '../src/core/errors.js';
 import { fixedBuffer } from '../src/core/ffi.js';
 import type { Compression } from '../src/core/oci/media-types.js';
 import { ProgressWords } from '../src/core/progress-words.js';
 import { type SharedRing, SlotRing } from '../src/core/slot-ring.js';
 import { BlobPass } from '../src/layer/blob-pass.js';
 import { type WrittenBlob, writeLayerBlob } from '../src/layer/layer-blob.js';
+import { LayerPacker, type PackedLayer } from '../src/layer/layer-packer.js';
 import { LayerWriter, type Written } from '../src/layer/layer-writer.js';
 import { makePassTools, type PassTools } from '../src/layer/pass-tools.js';
+import { LowerView } from '../src/overlay/lower-view.js';
 import { BLOB_BUFFER_BYTES } from '../src/registry/blob-stream.js';
 import type { BlobSource } from '../src/registry/endpoint.js';
 import { fetchBlob, newFetchMeter } from '../src/registry/fetch-blob.js';
@@ -169,6 +173,40 @@ export const writeLayer = task(async (input: TarInput & { ring: SharedRing }): P
     return await layer.finish();
   } finally {
     layer.close();
+  }
+});
+
+export interface PackInput extends TarInput {
+  /** The write layer's files. */
+  readonly files: string;
+  /** Those of the image's layers, top first. */
+  readonly lowers: readonly string[];
+  readonly copy: boolean;
+}
+
+/** Makes a layer of a container's changes: tar-split, diffID and, with `copy`, the files. */
+export const packLayer = task(async (input: PackInput): Promise<PackedLayer> => {
+  const words = new ProgressWords(input.words);
+  const tools = await toolsFor(input.hash);
+  const below = new LowerView(input.lowers);
+  const { files, staging, copy } = input;
+  const packer = new LayerPacker({
+    files,
+    staging,
+    copy,
+    hash: await tools.hasher('diff', 'sha256'),
+    crc: tools.crc,
+    below: (path) => below.find(path),
+    onProgress: (bytes) => {
+      words.set('bytesOut', bytes);
+      if (words.canceled) throw new GantryError('ERR_CANCELED', 'packLayer: canceled');
+    },
+  });
+  try {
+    return packer.pack();
+  } finally {
+    packer.close();
+    below.close();
   }
 });
 

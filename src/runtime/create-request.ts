@@ -11,6 +11,8 @@ export interface CreateRequest {
   readonly statsOnExit?: string;
   readonly config: ContainerSettings;
   readonly hostConfig: HostConfig;
+  /** Paths and globs inside the container, to be copied up before it starts. */
+  readonly warm?: readonly string[];
 }
 
 /** The image config's fields, completed by those that only a container has. */

@@ -8,6 +8,7 @@ import { capabilitiesFor } from '../capabilities.js';
 import type { ContainerSettings, CreateRequest, HostConfig } from '../create-request.js';
 import { parseLogConfig } from '../log-config.js';
 import { checkContainerName } from '../names.js';
+import { SHM_BYTES } from '../namespaces.js';
 import { parseRestartPolicy, type RestartPolicy } from '../restart-policy.js';
 import type { RunFlags } from '../run-flags.js';
 import { parseSignal } from '../signals.js';
@@ -169,7 +170,7 @@ function hostConfig(flags: RunFlags, context: FlagContext): HostConfig {
     ...blockIoOf(flags),
     OomKillDisable: flags.oomKillDisable ?? false,
     OomScoreAdj: oomScore(flags.oomScoreAdj),
-    ShmSize: flags.shmSize === undefined ? 0 : parseSize(flags.shmSize),
+    ShmSize: flags.shmSize === undefined ? SHM_BYTES : parseSize(flags.shmSize),
     ...(flags.runtime === undefined ? {} : { Runtime: flags.runtime }),
     ...(flags.annotation === undefined ? {} : { Annotations: labels([], flags.annotation) }),
   };
@@ -186,6 +187,7 @@ export function createRequest(
   return {
     ...(flags.name === undefined ? {} : { name: checkContainerName(flags.name) }),
     ...(flags.statsOnExit === undefined ? {} : { statsOnExit: resolve(context.cwd, flags.statsOnExit) }),
+    ...(flags.warm === undefined ? {} : { warm: flags.warm }),
     config: settings(flags, image, command, context),
     hostConfig: hostConfig(flags, context),
   };
