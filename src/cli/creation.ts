@@ -105,6 +105,7 @@ const LISTS: readonly (readonly [string, string])[] = [
   ['--tmpfs <list>', 'Mount a tmpfs directory'],
   ['--ulimit <ulimit>', 'Ulimit options'],
   ['-v, --volume <list>', 'Bind mount a volume'],
+  ['--warm <path>', 'Copy files (a path or glob) up before the container starts'],
   ['--volumes-from <list>', 'Mount volumes from the specified container(s)'],
 ];
 

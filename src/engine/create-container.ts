@@ -29,6 +29,7 @@ import { readVolume } from '../runtime/volume-store.js';
 import { ensureVolume, fillVolume, newVolumeName, removeVolume } from '../runtime/volumes.js';
 import { reserveIDFile } from './container-id-file.js';
 import { checkNetworks, networkFiles } from './container-network.js';
+import { removeContainer } from './containers.js';
 import { recordContainerEvent, recordVolumeEvent } from './events.js';
 import { checkStatsFile } from './exit-stats.js';
 import { inheritedMounts } from './inherited-mounts.js';
@@ -45,8 +46,29 @@ export interface CreatedContainer {
   readonly name: string;
 }
 
-/** ERR_INVALID_ARGUMENT for a request that cannot be, ERR_CONFLICT for a name in use, ERR_NOT_FOUND for lost layers. */
+/**
+ * ERR_INVALID_ARGUMENT for a request that cannot be, ERR_CONFLICT for a name in use, ERR_NOT_FOUND for lost layers, and
+ * what `warmContainer` throws for a request to warm.
+ */
 export async function createContainer(
+  store: Store,
+  image: ContainerImage,
+  request: CreateRequest,
+): Promise<CreatedContainer> {
+  const created = await enterNew(store, image, request);
+  if (request.warm === undefined) return created;
+  const { warmContainer } = await import('./warm-container.js');
+  try {
+    const { failed } = await warmContainer(store, created.id, { patterns: request.warm });
+    if (failed[0] === undefined) return created;
+    throw new GantryError('ERR_SYSCALL', `${failed[0].path}: not copied up: ${failed[0].error}`);
+  } catch (error) {
+    await removeContainer(store, created.id, { volumes: true });
+    throw error;
+  }
+}
+
+async function enterNew(
   store: Store,
   image: ContainerImage,
   request: CreateRequest,

@@ -13,6 +13,8 @@ export interface CreateRequest {
   readonly hostConfig: HostConfig;
   /** By name or id; the first is NetworkMode's. Without it the container is on that one alone. */
   readonly networkingConfig?: { readonly EndpointsConfig: Readonly<Record<string, EndpointSettings>> };
+  /** Paths and globs inside the container, to be copied up before it starts. */
+  readonly warm?: readonly string[];
 }
 
 /** The image config's fields, completed by those that only a container has. */

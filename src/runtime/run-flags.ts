@@ -107,6 +107,8 @@ export interface RunFlags {
   readonly deviceReadIops?: readonly string[];
   readonly deviceWriteIops?: readonly string[];
   readonly init?: boolean;
+  /** Paths and globs inside the container: copied up before it starts. */
+  readonly warm?: readonly string[];
   /** Run by a shell inside. */
   readonly healthCmd?: string;
   /** Go durations: `30s`, `1m30s`. */

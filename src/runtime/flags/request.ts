@@ -180,6 +180,7 @@ export function createRequest(
   return {
     ...(flags.name === undefined ? {} : { name: checkContainerName(flags.name) }),
     ...(flags.statsOnExit === undefined ? {} : { statsOnExit: resolve(context.cwd, flags.statsOnExit) }),
+    ...(flags.warm === undefined ? {} : { warm: flags.warm }),
     config: settings(flags, image, command, context),
     hostConfig: hostConfig(flags, context, networks.mode),
     networkingConfig: { EndpointsConfig: networks.endpoints },
