@@ -8,7 +8,12 @@ import { GantryError } from '../core/errors.js';
 import { type ContainerID, newContainerID } from '../core/ids.js';
 import type { Lock } from '../core/lock.js';
 import type { ImageConfig } from '../core/oci/image-config.js';
-import { type ContainerRecord, type MountPoint, plainName } from '../runtime/container-record.js';
+import {
+  type ContainerRecord,
+  DOCKER_EMPTY,
+  type MountPoint,
+  plainName,
+} from '../runtime/container-record.js';
 import { CREATED } from '../runtime/container-state.js';
 import { ContainerStore } from '../runtime/container-store.js';
 import type { CreateRequest } from '../runtime/create-request.js';
@@ -23,7 +28,7 @@ import { writeNetworkFiles } from '../runtime/network-files.js';
 import { readVolume } from '../runtime/volume-store.js';
 import { ensureVolume, fillVolume, newVolumeName, removeVolume } from '../runtime/volumes.js';
 import { reserveIDFile } from './container-id-file.js';
-import { checkNetwork, networkFiles } from './container-network.js';
+import { checkNetworks, networkFiles } from './container-network.js';
 import { removeContainer } from './containers.js';
 import { recordContainerEvent, recordVolumeEvent } from './events.js';
 import { checkStatsFile } from './exit-stats.js';
@@ -72,7 +77,7 @@ async function enterNew(
   const settings = withImageDefaults(request.config, image.config.config ?? {});
   const [path, ...args] = processArgs(settings);
   checkLimits(hostConfig, cpus().length);
-  checkNetwork(store, hostConfig);
+  const Networks = checkNetworks(store, request);
   checkSysctls(hostConfig);
   const wanted = wantedMounts(settings, hostConfig, newVolumeName, await inheritedMounts(store, hostConfig));
   if (request.name !== undefined) checkContainerName(request.name);
@@ -137,6 +142,7 @@ async function enterNew(
       RestartCount: 0,
       ...(request.statsOnExit === undefined ? {} : { StatsOnExit: request.statsOnExit }),
       MountPoints: points,
+      NetworkSettings: { ...DOCKER_EMPTY.NetworkSettings, Networks },
       LogPath: logLimits(hostConfig.LogConfig) === undefined ? '' : jsonLogPath(records.path(id)),
       HostnamePath: records.path(id, 'hostname'),
       HostsPath: records.path(id, 'hosts'),

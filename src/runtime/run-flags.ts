@@ -61,8 +61,12 @@ export interface RunFlags {
   readonly uts?: string;
   readonly userns?: string;
   readonly cgroupns?: string;
-  /** `none` (the default), `host`, `bridge` (the default with ports to publish) or a network's name. */
-  readonly network?: string;
+  /** `none`, `host`, `bridge`, a network's name, or `name=…,alias=…,ip=…`; several. */
+  readonly network?: string | readonly string[];
+  /** Of the first network. */
+  readonly ip?: string;
+  readonly macAddress?: string;
+  readonly networkAlias?: readonly string[];
   /** `[ADDRESS:][HOST:]CONTAINER[/tcp|udp]` */
   readonly publish?: readonly string[];
   readonly publishAll?: boolean;

@@ -19,6 +19,7 @@ import { healthcheck } from './health.js';
 import { invalid } from './invalid.js';
 import { nameResolution } from './name-resolution.js';
 import { namespaceModes } from './namespaces.js';
+import { parseNetworks } from './network.js';
 import { parsePorts } from './ports.js';
 import { integer, limitsOf, parseUlimit } from './resources.js';
 import { securityOptions } from './security.js';
@@ -30,6 +31,8 @@ export interface FlagContext {
   readonly env: Environment;
   readonly cwd: string;
   readonly cpuCount: number;
+  /** The network where no flag names one: GANTRY_DEFAULT_NETWORK. `none` without it. */
+  readonly defaultNetwork?: string;
   /** Reads a file that a flag names. */
   readFile(path: string): string;
 }
@@ -115,17 +118,6 @@ function settings(
   };
 }
 
-/** Without `--network` nothing is set up, unless ports are to be published. */
-function network({ network: mode, publish, publishAll }: RunFlags): string {
-  if (mode === undefined) return publish !== undefined || publishAll ? 'bridge' : 'none';
-  if (mode === 'default') return 'bridge';
-  if (/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(mode)) return mode;
-  throw new GantryError(
-    'ERR_UNSUPPORTED',
-    `network ${mode} not found: expected "none", "host", "bridge" or the name of a network`,
-  );
-}
-
 function restartPolicy({ restart, rm }: RunFlags): RestartPolicy {
   const policy = parseRestartPolicy(restart ?? 'no');
   if (rm && policy.Name !== 'no')
@@ -133,7 +125,7 @@ function restartPolicy({ restart, rm }: RunFlags): RestartPolicy {
   return policy;
 }
 
-function hostConfig(flags: RunFlags, context: FlagContext): HostConfig {
+function hostConfig(flags: RunFlags, context: FlagContext, NetworkMode: string): HostConfig {
   const binds = list(flags.volume).map((spec) => absoluteBind(spec, context.cwd));
   const mounts = list(flags.mount).map(parseMount);
   const tmpfs = list(flags.tmpfs).map(parseTmpfs);
@@ -147,7 +139,7 @@ function hostConfig(flags: RunFlags, context: FlagContext): HostConfig {
     ...(flags.volumesFrom === undefined ? {} : { VolumesFrom: flags.volumesFrom.map(checkVolumesFrom) }),
     ...(flags.cidfile === undefined ? {} : { ContainerIDFile: resolve(context.cwd, flags.cidfile) }),
     ...(flags.volatile ? { Volatile: true } : {}),
-    NetworkMode: network(flags),
+    NetworkMode,
     ...(flags.publish === undefined ? {} : { PortBindings: parsePorts(flags.publish, []).bindings }),
     ...(flags.publishAll ? { PublishAllPorts: true } : {}),
     RestartPolicy: restartPolicy(flags),
@@ -184,11 +176,13 @@ export function createRequest(
   context: FlagContext,
 ): CreateRequest {
   refuse(flags);
+  const networks = parseNetworks(flags, context.defaultNetwork ?? 'none');
   return {
     ...(flags.name === undefined ? {} : { name: checkContainerName(flags.name) }),
     ...(flags.statsOnExit === undefined ? {} : { statsOnExit: resolve(context.cwd, flags.statsOnExit) }),
     ...(flags.warm === undefined ? {} : { warm: flags.warm }),
     config: settings(flags, image, command, context),
-    hostConfig: hostConfig(flags, context),
+    hostConfig: hostConfig(flags, context, networks.mode),
+    networkingConfig: { EndpointsConfig: networks.endpoints },
   };
 }
