@@ -7,6 +7,7 @@ import { VERSION } from '../core/version.js';
 import { command, group, named, withBooleanForms } from './command.js';
 import { attachCommand } from './commands/attach.js';
 import { cleanupCommand } from './commands/cleanup.js';
+import { copyUpCommand } from './commands/copyup.js';
 import { cpCommand } from './commands/cp.js';
 import { createCommand } from './commands/create.js';
 import { eventsCommand } from './commands/events.js';
@@ -102,6 +103,7 @@ export function program(session: Session): Command {
     ]).addCommand(cleanupCommand(session), { hidden: true }),
     volumeCommand(session),
     networkCommand(session),
+    copyUpCommand(session),
     group('registry', 'Hand images around', [serveCommand(session)]),
     group('system', 'Manage gantry', [
       dfCommand(session),
