@@ -23,7 +23,7 @@ const common = {
   mainFields: ['module', 'main'],
   sourcemap: true,
   // hash-wasm is 230 kB of base64 that most runs never look at.
-  external: ['koffi', 'piscina', 'hash-wasm'],
+  external: ['koffi', 'piscina', 'hash-wasm', 'lz4-napi'],
   logLevel: 'warning',
 };
 
@@ -32,7 +32,7 @@ mkdirSync(FRESH);
 writeFileSync(`${FRESH}/package.json`, '{"type":"commonjs"}\n');
 await build({
   ...common,
-  entryPoints: ['src/cli/gantry.ts', ...entries('workers')],
+  entryPoints: ['src/cli/gantry.ts', 'src/cli/process.ts', ...entries('workers')],
   format: 'cjs',
   // import() of a package becomes require(): as an ES module it would be parsed twice, 45 ms for hash-wasm.
   supported: { 'dynamic-import': false },

@@ -3,6 +3,7 @@
  * npm run bench -- hash inflate                   some of them
  * npm run bench -- images [redis python …]        builds the real images
  * npm run bench -- peers [--images redis,huge] [--runs 3] [--tools gantry,docker]
+ * npm run bench -- start [--runs 15] [--tools gantry,podman]   `run --rm IMAGE true` beside the peers' own
  * --json FILE: where the numbers go besides the table (default bench/results/<what>.json)
  */
 import { parseArgs } from 'node:util';
@@ -12,6 +13,7 @@ import { SUITES, type SuiteName } from './harness/suites.js';
 import { ensureImage } from './images/build.js';
 import { IMAGE_NAMES, type ImageName } from './images/recipes.js';
 import { comparePeers, peersTable } from './peers/peers.js';
+import { compareStarts, startsTable } from './peers/starts.js';
 
 const say = (line: string): void => console.log(line);
 const note = (line: string): void => console.error(line);
@@ -20,7 +22,7 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     images: { type: 'string' },
-    runs: { type: 'string', default: '3' },
+    runs: { type: 'string' },
     tools: { type: 'string' },
     json: { type: 'string' },
   },
@@ -58,13 +60,24 @@ async function peers(): Promise<void> {
   const facts = machine();
   const results = await comparePeers({
     images: imageNames(values.images?.split(',') ?? []),
-    runs: Number(values.runs),
+    runs: Number(values.runs ?? 3),
     tools: values.tools?.split(','),
     log: note,
   });
   say(`${machineLine(facts)}\n`);
   for (const result of results) say(peersTable(result));
   writeResults(values.json ?? 'bench/results/peers.json', facts, results);
+}
+
+async function starts(): Promise<void> {
+  const facts = machine();
+  const results = await compareStarts({
+    runs: Number(values.runs ?? 15),
+    tools: values.tools?.split(','),
+    log: note,
+  });
+  say(`${machineLine(facts)}\n\n${startsTable(results)}`);
+  writeResults(values.json ?? 'bench/results/start.json', facts, results);
 }
 
 async function suites(names: readonly string[]): Promise<void> {
@@ -83,4 +96,5 @@ async function suites(names: readonly string[]): Promise<void> {
 const [what, ...rest] = positionals;
 if (what === 'images') await images(rest);
 else if (what === 'peers') await peers();
+else if (what === 'start') await starts();
 else await suites(positionals);

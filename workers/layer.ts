@@ -5,18 +5,25 @@
  *   fetchLayer                  socket ─► BlobPass ─► LayerWriter ─► disk           one thread
  *   inflateLayer + writeLayer   socket ─► BlobPass ─► ring ─► LayerWriter ─► disk   two threads, for a layer that is
  *                                                                                   most of what there is to do
+ *   packLayer                   a container's changes ─► LayerPacker ─► disk
+ *   layerBlob                   disk ─► tar ─► compress ─► file or pipe             and libuv's threads
  */
 import type { SecureContext } from 'node:tls';
+import type { CompressionSpec } from '../src/core/compress/compression-spec.js';
 import type { OutputTarget } from '../src/core/compress/inflater.js';
 import { algorithmOf, type DiffID, type Digest } from '../src/core/digest/digest.js';
 import type { HashBackend } from '../src/core/digest/hasher.js';
+import { GantryError } from '../src/core/errors.js';
 import { fixedBuffer } from '../src/core/ffi.js';
 import type { Compression } from '../src/core/oci/media-types.js';
 import { ProgressWords } from '../src/core/progress-words.js';
 import { type SharedRing, SlotRing } from '../src/core/slot-ring.js';
 import { BlobPass } from '../src/layer/blob-pass.js';
+import { type WrittenBlob, writeLayerBlob } from '../src/layer/layer-blob.js';
+import { LayerPacker, type PackedLayer } from '../src/layer/layer-packer.js';
 import { LayerWriter, type Written } from '../src/layer/layer-writer.js';
 import { makePassTools, type PassTools } from '../src/layer/pass-tools.js';
+import { LowerView } from '../src/overlay/lower-view.js';
 import { BLOB_BUFFER_BYTES } from '../src/registry/blob-stream.js';
 import type { BlobSource } from '../src/registry/endpoint.js';
 import { fetchBlob, newFetchMeter } from '../src/registry/fetch-blob.js';
@@ -36,6 +43,18 @@ export interface BlobInput {
 export interface TarInput {
   /** A private directory with an empty `diff/`. */
   readonly staging: string;
+  readonly hash: HashBackend;
+  readonly words: SharedArrayBuffer;
+}
+
+export interface BlobOutput {
+  readonly tarSplit: string;
+  readonly files: string;
+  readonly diffID: DiffID;
+  readonly compression: CompressionSpec;
+  /** Descriptors belong to the process: one that the main thread opened and keeps open meanwhile. */
+  readonly fd: number;
+  readonly position?: number;
   readonly hash: HashBackend;
   readonly words: SharedArrayBuffer;
 }
@@ -155,4 +174,50 @@ export const writeLayer = task(async (input: TarInput & { ring: SharedRing }): P
   } finally {
     layer.close();
   }
+});
+
+export interface PackInput extends TarInput {
+  /** The write layer's files. */
+  readonly files: string;
+  /** Those of the image's layers, top first. */
+  readonly lowers: readonly string[];
+  readonly copy: boolean;
+}
+
+/** Makes a layer of a container's changes: tar-split, diffID and, with `copy`, the files. */
+export const packLayer = task(async (input: PackInput): Promise<PackedLayer> => {
+  const words = new ProgressWords(input.words);
+  const tools = await toolsFor(input.hash);
+  const below = new LowerView(input.lowers);
+  const { files, staging, copy } = input;
+  const packer = new LayerPacker({
+    files,
+    staging,
+    copy,
+    hash: await tools.hasher('diff', 'sha256'),
+    crc: tools.crc,
+    below: (path) => below.find(path),
+    onProgress: (bytes) => {
+      words.set('bytesOut', bytes);
+      if (words.canceled) throw new GantryError('ERR_CANCELED', 'packLayer: canceled');
+    },
+  });
+  try {
+    return packer.pack();
+  } finally {
+    packer.close();
+    below.close();
+  }
+});
+
+/** Writes one layer as a blob, checked against its diffID. */
+export const layerBlob = task(async (input: BlobOutput): Promise<WrittenBlob> => {
+  const tools = await toolsFor(input.hash);
+  return writeLayerBlob({
+    ...input,
+    crc: tools.crc,
+    diffHash: await tools.hasher('diff', algorithmOf(input.diffID)),
+    blobHash: await tools.hasher('blob', 'sha256'),
+    words: new ProgressWords(input.words),
+  });
 });

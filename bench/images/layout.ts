@@ -11,7 +11,7 @@ import { Duplex, PassThrough, Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { constants, createGzip } from 'node:zlib';
 import type { ContainerConfig } from '../../src/core/oci/image-config.js';
-import { type Compression, MEDIA_TYPE } from '../../src/core/oci/media-types.js';
+import { LAYER_TYPE, type LayerCompression, MEDIA_TYPE } from '../../src/core/oci/media-types.js';
 
 /** One time for all, so that the same packages give the same digests. */
 export const CREATED = '2025-01-01T00:00:00Z';
@@ -20,7 +20,7 @@ export interface LayerSource {
   readonly createdBy: string;
   /** A directory (packed by GNU tar: sorted, numeric owners, xattrs) or a tar. */
   readonly from: string | Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
-  readonly compression?: Compression;
+  readonly compression?: LayerCompression;
   /** Starts a new gzip member after this many bytes of tar. */
   readonly gzipMember?: number;
 }
@@ -46,12 +46,6 @@ export interface BuiltImage {
   readonly manifestDigest: string;
   readonly layers: readonly BuiltLayer[];
 }
-
-const LAYER_TYPE: Readonly<Record<Compression, string>> = {
-  none: MEDIA_TYPE.ociLayer,
-  gzip: MEDIA_TYPE.ociLayerGzip,
-  zstd: MEDIA_TYPE.ociLayerZstd,
-};
 
 export async function buildImage(source: ImageSource): Promise<BuiltImage> {
   const { dir, tag = 'latest' } = source;

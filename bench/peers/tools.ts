@@ -24,7 +24,10 @@ export interface Tool {
   version(): string;
   /** Starts what must run before a pull. The result ends it. */
   prepare?(run: Run): Promise<() => Promise<void>>;
+  /** Pulls `run.reference`. */
   command(run: Run): readonly string[];
+  /** Runs `true` in a container of the pulled image, without a network, and removes it. */
+  start?(run: Run): readonly string[];
 }
 
 const versionOf = (program: string, ...args: string[]): string =>
@@ -43,6 +46,10 @@ export const TOOLS: readonly Tool[] = [
     programs: ['node'],
     version: () => versionOf(process.execPath, GANTRY, '--version'),
     command: ({ dir, reference }) => [process.execPath, GANTRY, '--root', dir, 'pull', '-q', reference],
+    start: ({ dir, reference }) => [
+      process.execPath,
+      ...[GANTRY, '--root', dir, 'run', '--rm', '--network', 'none', reference, 'true'],
+    ],
   },
   {
     name: 'docker',
@@ -81,6 +88,10 @@ export const TOOLS: readonly Tool[] = [
       return daemon(run, command, ['docker', '-H', `unix://${at('sock')}`, 'version']);
     },
     command: ({ dir, reference }) => ['docker', '-H', `unix://${join(dir, 'sock')}`, 'pull', '-q', reference],
+    start: ({ dir, reference }) => [
+      'docker',
+      ...['-H', `unix://${join(dir, 'sock')}`, 'run', '--rm', '--network', 'none', reference, 'true'],
+    ],
   },
   {
     name: 'containerd',
@@ -102,15 +113,31 @@ export const TOOLS: readonly Tool[] = [
       'ctr',
       ...['-a', join(dir, 'sock'), 'images', 'pull', '--plain-http', '--snapshotter', 'overlayfs', reference],
     ],
+    start: ({ dir, reference }) => [
+      'ctr',
+      ...['-a', join(dir, 'sock'), 'run', '--rm', '--snapshotter', 'overlayfs', reference, 'bench', 'true'],
+    ],
   },
   {
     name: 'podman',
     programs: ['podman'],
     version: () => versionOf('podman'),
+    prepare: async ({ dir }) => {
+      // No rlimits of podman's own: not every root may raise them.
+      writeFileSync(join(dir, 'containers.conf'), '[containers]\ndefault_ulimits = []\n');
+      return async () => {};
+    },
     command: ({ dir, reference }) => [
       'podman',
       ...['--root', join(dir, 'root'), '--runroot', join(dir, 'run'), '--storage-driver', 'overlay'],
       ...['pull', '-q', '--tls-verify=false', reference],
+    ],
+    start: ({ dir, reference }) => [
+      ...withoutUnified(),
+      ...['env', `CONTAINERS_CONF=${join(dir, 'containers.conf')}`, 'podman'],
+      ...['--root', join(dir, 'root'), '--runroot', join(dir, 'run'), '--storage-driver', 'overlay'],
+      ...['--cgroup-manager', 'cgroupfs', '--events-backend', 'file', '--runtime', 'crun'],
+      ...['run', '--rm', '--network', 'none', reference, 'true'],
     ],
   },
   {
@@ -127,6 +154,14 @@ export const TOOLS: readonly Tool[] = [
     ],
   },
 ];
+
+/** A mount namespace without the second cgroup version, on a host with both: podman's crun refuses these. */
+function withoutUnified(): string[] {
+  const unified = '/sys/fs/cgroup/unified';
+  if (!existsSync(unified)) return [];
+  const script = 'umount "$1" && shift && exec "$@"';
+  return ['unshare', '--mount', '--propagation', 'slave', 'sh', '-c', script, 'sh', unified];
+}
 
 /** True when every program of the tool is on PATH, and gantry's is built. */
 export const installed = (tool: Tool): boolean =>

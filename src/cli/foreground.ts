@@ -1,13 +1,15 @@
 /** The process's own streams and terminal, as a container in the foreground gets them. */
+import { realpathSync } from 'node:fs';
 import type { ForegroundOptions } from '../engine/run.js';
 import type { Session } from './session.js';
 
 export function foreground(session: Session): ForegroundOptions {
-  const { stdin, stdout, stderr, env } = process;
+  const { stdin, stdout, stderr, env, execPath, argv } = process;
   return {
     stdin,
     stdout,
     stderr,
+    gantry: [execPath, realpathSync(argv[1]!)],
     ...(stdout.isTTY
       ? {
           terminalSize: () => ({ rows: stdout.rows, columns: stdout.columns }),

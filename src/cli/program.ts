@@ -7,11 +7,16 @@ import { VERSION } from '../core/version.js';
 import { command, group, named, withBooleanForms } from './command.js';
 import { attachCommand } from './commands/attach.js';
 import { cleanupCommand } from './commands/cleanup.js';
-import { copyUpCommand } from './commands/copyup.js';
+import { commitCommand } from './commands/commit.js';
+import { copyUpReportCommand } from './commands/copyup-report.js';
+import { warmCommand } from './commands/copyup-warm.js';
 import { cpCommand } from './commands/cp.js';
 import { createCommand } from './commands/create.js';
+import { diffCommand } from './commands/diff.js';
 import { eventsCommand } from './commands/events.js';
 import { execCommand } from './commands/exec.js';
+import { exportCommand } from './commands/export.js';
+import { healthMonitorCommand } from './commands/health-monitor.js';
 import { historyCommand } from './commands/history.js';
 import { imagesCommand } from './commands/images.js';
 import { infoCommand } from './commands/info.js';
@@ -26,6 +31,7 @@ import { serveCommand } from './commands/registry-serve.js';
 import { rmCommand } from './commands/rm.js';
 import { rmiCommand } from './commands/rmi.js';
 import { runCommand } from './commands/run.js';
+import { saveCommand } from './commands/save.js';
 import { startCommand } from './commands/start.js';
 import { statsCommand } from './commands/stats.js';
 import { killCommand, restartCommand, stopCommand } from './commands/stop.js';
@@ -42,7 +48,10 @@ import { DEFAULT_ROOT, type Session } from './session.js';
 /** The commands that are found both at the top and under `container`. */
 const lifeCycle = (session: Session): Command[] => [
   createCommand(session),
+  commitCommand(session),
   cpCommand(session),
+  diffCommand(session),
+  exportCommand(session),
   startCommand(session),
   stopCommand(session),
   restartCommand(session),
@@ -76,6 +85,7 @@ export function program(session: Session): Command {
     inspectCommand(session),
     historyCommand(session),
     tagCommand(session),
+    saveCommand(session),
     rmiCommand(session),
     runCommand(session),
     psCommand(session),
@@ -90,6 +100,7 @@ export function program(session: Session): Command {
       imageInspectCommand(session),
       historyCommand(session),
       tagCommand(session),
+      saveCommand(session),
       named(rmiCommand(session), 'rm').alias('remove'),
       imagePruneCommand(session),
     ]),
@@ -100,10 +111,15 @@ export function program(session: Session): Command {
       containerInspectCommand(session),
       rmCommand(session).alias('remove'),
       containerPruneCommand(session),
-    ]).addCommand(cleanupCommand(session), { hidden: true }),
+    ])
+      .addCommand(cleanupCommand(session), { hidden: true })
+      .addCommand(healthMonitorCommand(session), { hidden: true }),
     volumeCommand(session),
     networkCommand(session),
-    copyUpCommand(session),
+    group('copyup', 'Know and spare the cost of copy-up', [
+      copyUpReportCommand(session),
+      warmCommand(session),
+    ]),
     group('registry', 'Hand images around', [serveCommand(session)]),
     group('system', 'Manage gantry', [
       dfCommand(session),

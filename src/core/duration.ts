@@ -9,3 +9,12 @@ export function goDuration(text: string): number | undefined {
     0,
   );
 }
+
+/** Milliseconds as Go prints them: "500ms", "1.5s", "1m30s", "1h0m0s". */
+export function goDurationText(milliseconds: number): string {
+  if (milliseconds < 1000) return `${milliseconds}ms`;
+  const hours = Math.floor(milliseconds / 3_600_000);
+  const minutes = Math.floor(milliseconds / 60_000) % 60;
+  const seconds = (milliseconds % 60_000) / 1000;
+  return `${hours ? `${hours}h` : ''}${hours || minutes ? `${minutes}m` : ''}${seconds}s`;
+}

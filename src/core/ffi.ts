@@ -1,9 +1,14 @@
 /** C libraries through koffi, each optional: who needs one asks and has a second way when it is not installed. */
+import { promisify } from 'node:util';
 import koffi from 'koffi';
+
+type Foreign = (...args: never[]) => unknown;
 
 export interface Library {
   /** Binds one C prototype, for instance `int inflate(void*, int)`. The caller states its type. */
-  bind<F extends (...args: never[]) => unknown>(prototype: string): F;
+  bind<F extends Foreign>(prototype: string): F;
+  /** The same on a thread of libuv's. Buffers that are passed must stay untouched until it is done. */
+  bindAsync<F extends Foreign>(prototype: string): (...args: Parameters<F>) => Promise<ReturnType<F>>;
 }
 
 /**
@@ -14,7 +19,10 @@ export interface Library {
 export function loadLibrary(soname: string): Library | undefined {
   try {
     const library = koffi.load(soname, { deep: true });
-    return { bind: <F>(prototype: string) => library.func(prototype) as unknown as F };
+    return {
+      bind: (prototype) => library.func(prototype) as never,
+      bindAsync: (prototype) => promisify(library.func(prototype).async) as never,
+    };
   } catch {
     return undefined;
   }

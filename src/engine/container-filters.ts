@@ -1,5 +1,5 @@
 /**
- * `docker ps --filter`: id, name, status, ancestor, label, exited, and podman's restart-policy and should-start-on-boot.
+ * `docker ps --filter`: id, name, status, ancestor, label, exited, health, and podman's restart-policy and should-start-on-boot.
  * Values of one name are alternatives, names all hold.
  */
 
@@ -21,10 +21,12 @@ const NAMES = [
   'ancestor',
   'label',
   'exited',
+  'health',
   'restart-policy',
   'should-start-on-boot',
 ];
 const STATUSES = ['created', 'running', 'paused', 'restarting', 'exited', 'removing', 'dead'];
+const HEALTH = ['starting', 'healthy', 'unhealthy', 'none'];
 
 /** Throws ERR_INVALID_ARGUMENT for a filter that is not known. */
 export function containerFilter(store: Store, filters: Filters): (record: ContainerRecord) => boolean {
@@ -32,6 +34,11 @@ export function containerFilter(store: Store, filters: Filters): (record: Contai
   for (const status of filters.get('status') ?? []) {
     if (!STATUSES.includes(status)) {
       throw new GantryError('ERR_INVALID_ARGUMENT', `Invalid filter 'status=${status}'`);
+    }
+  }
+  for (const health of filters.get('health') ?? []) {
+    if (!HEALTH.includes(health)) {
+      throw new GantryError('ERR_INVALID_ARGUMENT', `Invalid filter 'health=${health}'`);
     }
   }
   const ancestors = filters.get('ancestor')?.map((name) => imageOrNothing(store, name));
@@ -46,6 +53,7 @@ export function containerFilter(store: Store, filters: Filters): (record: Contai
       'exited',
       (value) => statusOf(record.State) === 'exited' && record.State.ExitCode === Number(value),
     ) &&
+    any('health', (value) => (record.State.Health?.Status ?? 'none') === value) &&
     any('restart-policy', (value) => (records.hostConfig(record.ID).RestartPolicy?.Name || 'no') === value) &&
     (atBoot === undefined || startsAtBoot(record, records.hostConfig(record.ID)) === atBoot) &&
     (ancestors?.includes(record.Image) ?? true) &&

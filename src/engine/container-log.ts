@@ -1,4 +1,7 @@
-/** `docker logs`: what a container printed, converted first, from Docker's own files (runtime/log-conversion.ts). */
+/**
+ * `docker logs`: what a container printed, converted first, from Docker's own files (runtime/log-conversion.ts), or from
+ * systemd's journal (runtime/journal-reader.ts).
+ */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { GantryError, isGantryError } from '../core/errors.js';
 import type { ContainerID } from '../core/ids.js';
@@ -45,26 +48,69 @@ export async function* containerLog(
   what: string,
   options: LogOptions,
 ): AsyncGenerator<LogEntry> {
-  const records = new ContainerStore(store.root);
   const { ID: id } = await findContainer(store, what);
-  if (logLimits(records.hostConfig(id).LogConfig) === undefined) {
-    throw new GantryError('ERR_UNSUPPORTED', 'configured logging driver does not support reading');
-  }
-  const reader = new LogReader(records.path(id));
+  const { LogConfig } = new ContainerStore(store.root).hostConfig(id);
   const wanted = ({ time }: LogEntry) =>
     (options.since === undefined || comparable(time) >= comparable(options.since)) &&
     (options.until === undefined || comparable(time) <= comparable(options.until));
+  if (LogConfig?.Type === 'journald') yield* journalLog(store, id, wanted, options);
+  else if (logLimits(LogConfig) !== undefined) yield* fileLog(store, id, wanted, options);
+  else throw new GantryError('ERR_UNSUPPORTED', 'configured logging driver does not support reading');
+}
+
+async function* fileLog(
+  store: Store,
+  id: ContainerID,
+  wanted: (entry: LogEntry) => boolean,
+  { tail, follow, signal }: LogOptions,
+): AsyncGenerator<LogEntry> {
+  const reader = new LogReader(new ContainerStore(store.root).path(id));
   await keepLog(store, id);
-  const first = reader.next().filter(wanted);
-  yield* options.tail === undefined ? first : first.slice(Math.max(0, first.length - options.tail));
-  while (options.follow && !options.signal?.aborted) {
+  yield* lastOf(reader.next().filter(wanted), tail);
+  while (follow && !signal?.aborted) {
     // The look at the state comes before the look at the log: what it printed last is not missed.
     const over = await hasEnded(store, id);
     if (over === 'gone') return;
     await keepLog(store, id);
     yield* reader.next().filter(wanted);
     if (over) return;
-    await sleep(POLL_MS, undefined, options.signal ? { signal: options.signal } : {}).catch(() => {});
+    await sleep(POLL_MS, undefined, signal ? { signal } : {}).catch(() => {});
+  }
+}
+
+async function* journalLog(
+  store: Store,
+  id: ContainerID,
+  wanted: (entry: LogEntry) => boolean,
+  { tail, follow, signal }: LogOptions,
+): AsyncGenerator<LogEntry> {
+  const { JournalReader } = await import('../runtime/journal-reader.js');
+  const reader = new JournalReader(id);
+  const first: LogEntry[] = [];
+  for await (const entry of reader.read()) if (wanted(entry)) first.push(entry);
+  yield* lastOf(first, tail);
+  if (!follow) return;
+  const over = new AbortController();
+  const stop = (): void => over.abort();
+  signal?.addEventListener('abort', stop, { once: true });
+  const watching = untilEnded(store, id, over.signal).finally(stop);
+  try {
+    for await (const entry of reader.read(over.signal)) if (wanted(entry)) yield entry;
+    if (signal?.aborted) return;
+    for await (const entry of reader.read()) if (wanted(entry)) yield entry;
+  } finally {
+    stop();
+    signal?.removeEventListener('abort', stop);
+    await watching;
+  }
+}
+
+const lastOf = (entries: readonly LogEntry[], count: number | undefined): readonly LogEntry[] =>
+  count === undefined ? entries : entries.slice(Math.max(0, entries.length - count));
+
+async function untilEnded(store: Store, id: ContainerID, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted && !(await hasEnded(store, id))) {
+    await sleep(POLL_MS, undefined, { signal }).catch(() => {});
   }
 }
 

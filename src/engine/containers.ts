@@ -18,7 +18,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { GantryError } from '../core/errors.js';
 import type { ContainerID } from '../core/ids.js';
 import { bundleDirectory, bundleRuntime } from '../runtime/bundle-directory.js';
-import { cgroupLayout, oomKills } from '../runtime/cgroup-layout.js';
+import { cgroupLayout } from '../runtime/cgroup-layout.js';
 import { creationDone, recordedExit, recordedOom, shimDone } from '../runtime/conmon.js';
 import type { ContainerRecord } from '../runtime/container-record.js';
 import { type Move, statusOf, transition } from '../runtime/container-state.js';
@@ -30,9 +30,12 @@ import { isAlive } from '../runtime/process-identity.js';
 import { wantsRestart } from '../runtime/restart-policy.js';
 import { removeVolume } from '../runtime/volumes.js';
 import { cleanupCommand } from './cleanup-command.js';
-import { detachNetwork } from './container-network.js';
-import { recordContainerEvent } from './events.js';
+import { detachNetworks } from './container-network.js';
+import { recordContainerEvent, recordVolumeEvent, recordVolumeUse } from './events.js';
+import { writeExitStats } from './exit-stats.js';
+import { startHealthMonitor } from './start-health-monitor.js';
 import type { Store } from './store.js';
+import { type UsedResources, usedResources } from './used-resources.js';
 
 const KILLED = 128 + 9;
 const LOST = 255;
@@ -52,7 +55,9 @@ export async function listContainers(store: Store): Promise<ContainerRecord[]> {
       .map((record) => settle(store, records, record.ID)),
   );
   await Promise.allSettled(records.unfinished().map((id) => sweepUnfinished(store, records, id)));
-  return records.list();
+  const settled = records.list();
+  await startHealthMonitor(store, settled);
+  return settled;
 }
 
 /** One container by id, prefix or name, settled. ERR_NOT_FOUND, ERR_AMBIGUOUS. */
@@ -126,9 +131,11 @@ async function concludeRun(
     Supervisor?.BootID !== store.bootID ||
     !wantsRestart(ended, records.hostConfig(record.ID))
   ) {
-    return conclude(store, records, record, exit);
+    await conclude(store, records, record, exit);
+    return;
   }
-  const State = transition(ended.State, { to: 'restart', supervisor: Supervisor }); // conmon waits for its cleanup command
+  recordEnd(store, ended);
+  const State = transition(writeExitStats(ended).State, { to: 'restart', supervisor: Supervisor }); // conmon waits for its cleanup command
   records.put({ ...ended, State }, { sync: false });
 }
 
@@ -136,12 +143,21 @@ interface End {
   readonly exitCode: number;
   readonly oomKilled?: boolean;
   readonly error?: string;
+  readonly resources?: UsedResources;
 }
 
 const REBOOTED: End = { exitCode: LOST, error: 'the machine was restarted while the container ran' };
 
-const foregroundEnd = (store: Store, { State }: ContainerRecord): End =>
-  State.Process === undefined || State.Process.BootID === store.bootID ? { exitCode: KILLED } : REBOOTED;
+const foregroundEnd = (store: Store, { ID, State }: ContainerRecord): End =>
+  State.Process === undefined || State.Process.BootID === store.bootID
+    ? { exitCode: KILLED, ...usedBy(ID) }
+    : REBOOTED;
+
+/** As part of an end. */
+export function usedBy(id: ContainerID): { readonly resources?: UsedResources } {
+  const resources = usedResources(id);
+  return resources === undefined ? {} : { resources };
+}
 
 /** By conmon's word. Undefined while it lives and has not written the end yet, which it does at once. */
 async function detachedEnd(store: Store, { ID, State }: ContainerRecord): Promise<End | undefined> {
@@ -150,15 +166,18 @@ async function detachedEnd(store: Store, { ID, State }: ContainerRecord): Promis
     const supervised = State.Supervisor !== undefined && isAlive(State.Supervisor);
     const exitCode = recordedExit(bundle); // read after the look at conmon: it writes, then ends
     if (exitCode !== undefined) {
+      const used = usedBy(ID);
       // A container that was killed from outside is not called out of memory.
-      const killed = exitCode === KILLED && (oomKills(cgroupLayout(), ID) > 0 || recordedOom(bundle));
-      return { exitCode, oomKilled: killed };
+      const oomKilled = exitCode === KILLED && (Boolean(used.resources?.OomKills) || recordedOom(bundle));
+      return { exitCode, oomKilled, ...used };
     }
     if (!supervised) break;
     if (waited >= SETTLE_MS) return undefined;
     await sleep(POLL_MS);
   }
-  return State.Process?.BootID === store.bootID ? { exitCode: LOST, error: 'supervisor lost' } : REBOOTED;
+  return State.Process?.BootID === store.bootID
+    ? { exitCode: LOST, error: 'supervisor lost', ...usedBy(ID) }
+    : REBOOTED;
 }
 
 /** Has `gantry container cleanup` start an ended container again, beside us and after us. */
@@ -189,14 +208,16 @@ export async function conclude(
   records: ContainerStore,
   record: ContainerRecord,
   move: Move & { to: 'exit' | 'failed' },
-): Promise<void> {
-  const ended = { ...record, State: transition(record.State, move) };
+): Promise<ContainerRecord> {
+  const State = transition(record.State, move);
+  const ended = move.to === 'exit' ? writeExitStats({ ...record, State }) : { ...record, State };
   if (move.to === 'exit') recordEnd(store, ended);
   if (records.hostConfig(record.ID).AutoRemove) await discard(store, records, ended, true);
   else records.put(ended, { sync: true });
+  return ended;
 }
 
-/** `oom` where it was that, and `die`. */
+/** `oom` where it was that, `die`, and `unmount` of its volumes. */
 function recordEnd(store: Store, ended: ContainerRecord): void {
   const { ExitCode, OOMKilled, StartedAt, FinishedAt } = ended.State;
   if (OOMKilled) recordContainerEvent(store, ended, 'oom');
@@ -205,6 +226,7 @@ function recordEnd(store: Store, ended: ContainerRecord): void {
     exitCode: String(ExitCode),
     execDuration: String(Math.max(0, seconds)),
   });
+  recordVolumeUse(store, ended, 'unmount');
 }
 
 /** Ends what runs, and takes away cgroup, bundle and mount. The caller holds the container's lock. */
@@ -220,17 +242,22 @@ export async function releaseResources(store: Store, id: ContainerID): Promise<v
   await releaseFiles(store, id);
 }
 
-/** What is left when the runtime has forgotten the container: bundle and mount. */
-export async function releaseFiles(store: Store, id: ContainerID): Promise<void> {
-  await detachNetwork(store, id);
+/** What is left beside what the runtime holds: network, mount and, once the runtime has forgotten the container, the bundle. */
+export async function releaseFiles(
+  store: Store,
+  id: ContainerID,
+  forgotten?: Promise<unknown>,
+): Promise<void> {
+  await detachNetworks(store, id);
   const layers = store.layers.db.mounts.get(id);
   if (layers !== undefined) await store.driver.unmount(layers.mountID);
+  await forgotten;
   // Last: it tells that there is something left. Again where conmon was just taking its own away.
   await rm(bundleDirectory(store.root, id), { recursive: true, force: true, maxRetries: 5 });
 }
 
 async function removeLayers(store: Store, id: ContainerID): Promise<void> {
-  await detachNetwork(store, id); // what a start that was killed left
+  await detachNetworks(store, id); // what a start that was killed left
   const layers = store.layers.db.mounts.get(id);
   if (layers === undefined) return;
   await store.driver.unmount(layers.mountID);
@@ -253,8 +280,10 @@ export async function discard(
   records.put({ ...record, State }, { sync: false });
   try {
     await removeLayers(store, record.ID);
-    const points = volumes ? Object.values(record.MountPoints).filter(isAnonymousVolume) : [];
-    for (const point of points) await removeVolume(store.root, point.Name!);
+    for (const name of volumes ? ownVolumes(records, record) : []) {
+      await removeVolume(store.root, name);
+      recordVolumeEvent(store, 'destroy', name);
+    }
     await records.remove(record.ID);
     recordContainerEvent(store, record, 'destroy');
     // One that goes at its end leaves its exit code to who waits for it.
@@ -264,6 +293,17 @@ export async function discard(
     records.put({ ...record, State: dead }, { sync: false });
     throw error;
   }
+}
+
+/** Its anonymous volumes, but for those that others took from it. */
+function ownVolumes(records: ContainerStore, { ID, MountPoints }: ContainerRecord): string[] {
+  const names = Object.values(MountPoints)
+    .filter(isAnonymousVolume)
+    .map((point) => point.Name!);
+  if (names.length === 0) return [];
+  const others = records.list().filter((other) => other.ID !== ID);
+  const shared = new Set(others.flatMap((other) => Object.values(other.MountPoints).map(({ Name }) => Name)));
+  return names.filter((name) => !shared.has(name));
 }
 
 export interface RemoveContainerOptions {
@@ -297,16 +337,17 @@ export async function removeContainer(
         { hint: `gantry rm -f ${what}` },
       );
     }
+    const used = usedBy(record.ID);
     await releaseResources(store, record.ID);
     const State = transition(
       record.State,
       status === 'restarting'
         ? { to: 'giveup' }
-        : { to: 'exit', at: new Date().toISOString(), exitCode: KILLED },
+        : { to: 'exit', at: new Date().toISOString(), exitCode: KILLED, ...used },
     );
     if (status !== 'restarting') {
       recordContainerEvent(store, record, 'kill', { signal: String(KILLED - 128) });
-      recordEnd(store, { ...record, State });
+      recordEnd(store, writeExitStats({ ...record, State }));
     }
     await discard(store, records, { ...record, State }, options.volumes ?? false);
     return record.ID;

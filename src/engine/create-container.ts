@@ -2,26 +2,37 @@
  * Makes a container of an image: its directory, write layer, volumes and, last, its record under its name. Until the
  * record is there no command sees it; a kill on the way leaves a directory without one, which `listContainers` sweeps.
  */
-import { cpus } from 'node:os';
+import { cpus, hostname } from 'node:os';
 import { chainIDsOf, type ImageID } from '../core/digest/digest.js';
 import { GantryError } from '../core/errors.js';
 import { type ContainerID, newContainerID } from '../core/ids.js';
 import type { Lock } from '../core/lock.js';
 import type { ImageConfig } from '../core/oci/image-config.js';
-import { type ContainerRecord, type MountPoint, plainName } from '../runtime/container-record.js';
+import {
+  type ContainerRecord,
+  DOCKER_EMPTY,
+  type MountPoint,
+  plainName,
+} from '../runtime/container-record.js';
 import { CREATED } from '../runtime/container-state.js';
 import { ContainerStore } from '../runtime/container-store.js';
 import type { CreateRequest } from '../runtime/create-request.js';
 import { checkLimits } from '../runtime/flags/resources.js';
+import { checkSysctls } from '../runtime/flags/sysctl.js';
 import { processArgs, withImageDefaults } from '../runtime/image-defaults.js';
 import { logLimits } from '../runtime/log-config.js';
 import { jsonLogPath } from '../runtime/log-paths.js';
 import { mountPoint, prepareBind, wantedMounts } from '../runtime/mount-points.js';
 import { checkContainerName, generateName } from '../runtime/names.js';
 import { writeNetworkFiles } from '../runtime/network-files.js';
+import { readVolume } from '../runtime/volume-store.js';
 import { ensureVolume, fillVolume, newVolumeName, removeVolume } from '../runtime/volumes.js';
-import { checkNetwork } from './container-network.js';
-import { recordContainerEvent } from './events.js';
+import { reserveIDFile } from './container-id-file.js';
+import { checkNetworks, networkFiles } from './container-network.js';
+import { removeContainer } from './containers.js';
+import { recordContainerEvent, recordVolumeEvent } from './events.js';
+import { checkStatsFile } from './exit-stats.js';
+import { inheritedMounts } from './inherited-mounts.js';
 import type { Store } from './store.js';
 import { lockVolumes } from './volumes.js';
 
@@ -35,8 +46,29 @@ export interface CreatedContainer {
   readonly name: string;
 }
 
-/** ERR_INVALID_ARGUMENT for a request that cannot be, ERR_CONFLICT for a name in use, ERR_NOT_FOUND for lost layers. */
+/**
+ * ERR_INVALID_ARGUMENT for a request that cannot be, ERR_CONFLICT for a name in use, ERR_NOT_FOUND for lost layers, and
+ * what `warmContainer` throws for a request to warm.
+ */
 export async function createContainer(
+  store: Store,
+  image: ContainerImage,
+  request: CreateRequest,
+): Promise<CreatedContainer> {
+  const created = await enterNew(store, image, request);
+  if (request.warm === undefined) return created;
+  const { warmContainer } = await import('./warm-container.js');
+  try {
+    const { failed } = await warmContainer(store, created.id, { patterns: request.warm });
+    if (failed[0] === undefined) return created;
+    throw new GantryError('ERR_SYSCALL', `${failed[0].path}: not copied up: ${failed[0].error}`);
+  } catch (error) {
+    await removeContainer(store, created.id, { volumes: true });
+    throw error;
+  }
+}
+
+async function enterNew(
   store: Store,
   image: ContainerImage,
   request: CreateRequest,
@@ -45,9 +77,11 @@ export async function createContainer(
   const settings = withImageDefaults(request.config, image.config.config ?? {});
   const [path, ...args] = processArgs(settings);
   checkLimits(hostConfig, cpus().length);
-  checkNetwork(store, hostConfig);
-  const wanted = wantedMounts(settings, hostConfig, newVolumeName);
+  const Networks = checkNetworks(store, request);
+  checkSysctls(hostConfig);
+  const wanted = wantedMounts(settings, hostConfig, newVolumeName, await inheritedMounts(store, hostConfig));
   if (request.name !== undefined) checkContainerName(request.name);
+  if (request.statsOnExit !== undefined) checkStatsFile(request.statsOnExit);
 
   const records = new ContainerStore(store.root);
   const id = newContainerID();
@@ -56,6 +90,8 @@ export async function createContainer(
   const held = await store.lockNamed('containers', id);
   let volumesHeld: Lock | undefined;
   try {
+    const idFile = reserveIDFile(hostConfig.ContainerIDFile);
+    undo.push(idFile.abandon);
     undo.push(() => records.remove(id));
     records.makeDirectory(id);
     const top = chainIDsOf(image.config.rootfs.diff_ids ?? []).at(-1);
@@ -69,25 +105,27 @@ export async function createContainer(
     const volumes = wanted.filter((mount) => mount.Type === 'volume');
     // Until the record names them, nothing else keeps `volume rm` away.
     if (volumes.length > 0) volumesHeld = await lockVolumes(store, 'shared');
-    const rootfs = volumes.some((mount) => mount.copyImage) ? await store.driver.mount(layers.mountID) : '';
+    // Read-only: unmounting one that could be written syncs the whole file system under it.
+    const rootfs = volumes.some((mount) => mount.copyImage)
+      ? await store.driver.mount(layers.mountID, { readOnly: true })
+      : '';
     if (rootfs !== '') undo.push(() => store.driver.unmount(layers.mountID));
     for (const mount of wanted) {
       if (mount.Type === 'bind') prepareBind(mount);
       points[mount.Destination] = mountPoint(mount, mount.Source);
       if (mount.Type !== 'volume') continue;
+      const fresh = readVolume(store.root, mount.Name!) === undefined;
       const volume = ensureVolume(store.root, mount.Name!);
+      if (fresh) recordVolumeEvent(store, 'create', mount.Name!);
       if (!mount.Spec.Source) undo.push(() => removeVolume(store.root, mount.Name!));
       if (mount.copyImage) fillVolume(volume, rootfs, mount.Destination);
       points[mount.Destination] = mountPoint(mount, volume.path);
     }
     if (rootfs !== '') await store.driver.unmount(layers.mountID);
 
-    const Hostname = settings.Hostname || id.slice(0, 12);
-    writeNetworkFiles(records.path(id), {
-      hostname: Hostname,
-      network: hostConfig.NetworkMode,
-      extraHosts: hostConfig.ExtraHosts ?? [],
-    });
+    const shared = hostConfig.NetworkMode === 'host' || hostConfig.UTSMode === 'host';
+    const Hostname = settings.Hostname || (shared ? hostname() : id.slice(0, 12));
+    writeNetworkFiles(records.path(id), networkFiles({ ...settings, Hostname }, hostConfig));
     const sync = !hostConfig.AutoRemove;
     records.putHostConfig(id, hostConfig, { sync });
     const record: ContainerRecord = {
@@ -102,13 +140,16 @@ export async function createContainer(
       Driver: store.driver.name,
       OS: image.config.os || 'linux',
       RestartCount: 0,
+      ...(request.statsOnExit === undefined ? {} : { StatsOnExit: request.statsOnExit }),
       MountPoints: points,
+      NetworkSettings: { ...DOCKER_EMPTY.NetworkSettings, Networks },
       LogPath: logLimits(hostConfig.LogConfig) === undefined ? '' : jsonLogPath(records.path(id)),
       HostnamePath: records.path(id, 'hostname'),
       HostsPath: records.path(id, 'hosts'),
       ResolvConfPath: records.path(id, 'resolv.conf'),
     };
     const name = await enter(store, records, record, { asked: request.name, sync });
+    idFile.write(id);
     recordContainerEvent(store, { ...record, Name: `/${name}` }, 'create');
     return { id, name };
   } catch (error) {

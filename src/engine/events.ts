@@ -39,9 +39,14 @@ export interface NewEvent {
 
 /** As it is in the journal. */
 export interface StoredEvent {
+  /** These three only of containers and images: what Docker told before there were types. */
+  readonly status?: string;
+  readonly id?: string;
+  readonly from?: string;
   readonly Type: EventType;
   readonly Action: string;
   readonly Actor: { readonly ID: string; readonly Attributes: Readonly<Record<string, string>> };
+  readonly scope: 'local';
   readonly time: number;
   /** Nanoseconds since the epoch, as Docker writes them; beyond a number's precision, so `line` has them exactly. */
   readonly timeNano: number;
@@ -85,6 +90,28 @@ export const recordContainerEvent = (
       name: plainName(record),
     },
   });
+
+export const recordVolumeEvent = (store: Store, action: string, id: string): void =>
+  recordEvent(store, { type: 'volume', action, id, attributes: { driver: 'local' } });
+
+/** `mount` before a start, and `unmount` after an end, of each volume that the container has. */
+export function recordVolumeUse(store: Store, record: ContainerRecord, action: 'mount' | 'unmount'): void {
+  for (const { Name, Driver = 'local', Destination, RW, Propagation } of Object.values(record.MountPoints)) {
+    if (Name === undefined) continue;
+    const use = { container: record.ID, driver: Driver };
+    const place = { destination: Destination, propagation: Propagation, 'read/write': String(RW) };
+    recordEvent(store, {
+      type: 'volume',
+      action,
+      id: Name,
+      attributes: action === 'mount' ? { ...use, ...place } : use,
+    });
+  }
+}
+
+/** What a `prune` of one type of object gave back, in bytes. */
+export const recordPrune = (store: Store, type: EventType, reclaimed: number): void =>
+  recordEvent(store, { type, action: 'prune', id: '', attributes: { reclaimed: String(reclaimed) } });
 
 /** One of an image's; Docker tells a pull under the name alone. */
 export const recordImageEvent = (store: Store, action: string, id: string, name: string): void =>

@@ -3,9 +3,10 @@
  * terminal is made and passed on by the runtime. The process is described as in the bundle:
  *
  *   <bundle>/exec-<12 hex>.json     the OCI `process`
+ *            exec-<12 hex>.json.pid   its pid, where it may have to be ended
  *            exec-<12 hex>.log      errors of the runtime: empty when the process ran, whatever its exit code is
  */
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -31,6 +32,8 @@ export interface ExecOptions {
   readonly privileged?: boolean;
   /** Gives back as soon as it runs. */
   readonly detach?: boolean;
+  /** Ends the process, by SIGKILL. */
+  readonly signal?: AbortSignal;
   /** Descriptors of the caller for stdin, stdout and stderr; a closed one is /dev/null. */
   readonly stdio: readonly [number | 'ignore', number | 'ignore', number | 'ignore'];
 }
@@ -67,6 +70,7 @@ export async function execInContainer(store: Store, what: string, options: ExecO
     return { record, runtime: runtimeOf(store, id), file: `${base}.json`, log: `${base}.log`, cwd: spec.cwd };
   });
   const [program, ...words] = runtime.command;
+  const pidFile = `${file}.pid`;
   const args = [
     ...words,
     '--log',
@@ -75,6 +79,7 @@ export async function execInContainer(store: Store, what: string, options: ExecO
     '--process',
     file,
     ...(options.detach ? ['--detach'] : []),
+    ...(options.signal ? ['--pid-file', pidFile] : []),
     record.ID,
   ];
   const execID = randomBytes(32).toString('hex');
@@ -83,6 +88,9 @@ export async function execInContainer(store: Store, what: string, options: ExecO
   }
   try {
     const child = spawn(program, args, { stdio: [...options.stdio] });
+    const cancel = (): void => end(child, pidFile);
+    options.signal?.addEventListener('abort', cancel, { once: true });
+    if (options.signal?.aborted) cancel();
     const status = await new Promise<number>((resolve, reject) => {
       child.once('error', reject);
       child.once('exit', (code, signal) => resolve(code ?? 128 + (signal === 'SIGKILL' ? 9 : 15)));
@@ -93,8 +101,20 @@ export async function execInContainer(store: Store, what: string, options: ExecO
       recordContainerEvent(store, record, 'exec_die', { execID, exitCode: String(status) });
     return status;
   } finally {
-    for (const path of [file, log]) rmSync(path, { force: true });
+    for (const path of [file, log, pidFile]) rmSync(path, { force: true });
   }
+}
+
+/** While the runtime lives the pid is its child's: the process inside, which would outlive the runtime alone. */
+function end(child: ChildProcess, pidFile: string): void {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  try {
+    const pid = Number(readFileSync(pidFile, 'utf8'));
+    if (pid > 0) process.kill(pid, 'SIGKILL');
+  } catch {
+    // not made yet, or it ends just now
+  }
+  child.kill('SIGKILL');
 }
 
 function processSpec(

@@ -6,11 +6,12 @@ import { bundleDirectory, freshBundle, writeBundle } from '../runtime/bundle-dir
 import type { ContainerRecord } from '../runtime/container-record.js';
 import type { ContainerStore } from '../runtime/container-store.js';
 import { findInit, hostFacts, runDirectory } from '../runtime/host-facts.js';
+import { requireJournal } from '../runtime/journal-socket.js';
 import { bindMount, tmpfsMounts } from '../runtime/mount-points.js';
 import { writeNetworkFiles } from '../runtime/network-files.js';
 import { chooseRuntime, type OciRuntime } from '../runtime/oci-runtime.js';
 import { resolveUser } from '../runtime/user.js';
-import { announceContainer, attachNetwork } from './container-network.js';
+import { announceContainer, attachNetworks, networkFiles } from './container-network.js';
 import type { Store } from './store.js';
 
 export interface PrepareOptions {
@@ -41,6 +42,7 @@ export async function prepareContainer(
   const { ID: id, Config: settings } = record;
   const hostConfig = records.hostConfig(id);
   const forced = hostConfig.Runtime ?? options.runtime;
+  if (hostConfig.LogConfig?.Type === 'journald') requireJournal();
   const host = hostFacts();
   const runtime = chooseRuntime({
     ...(forced === undefined ? {} : { forced }),
@@ -56,15 +58,12 @@ export async function prepareContainer(
   }
   const directory = bundleDirectory(store.root, id);
   freshBundle(directory);
-  const rootfs = await store.driver.mount(layers.mountID, { volatile: hostConfig.AutoRemove });
-  const accounts = { passwd: readBeneath(rootfs, '/etc/passwd'), group: readBeneath(rootfs, '/etc/group') };
-  const network = await attachNetwork(store, record, hostConfig);
-  writeNetworkFiles(records.path(id), {
-    hostname: settings.Hostname ?? '',
-    network: hostConfig.NetworkMode,
-    extraHosts: hostConfig.ExtraHosts ?? [],
-    ...(network === undefined ? {} : { address: network.address }),
+  const rootfs = await store.driver.mount(layers.mountID, {
+    volatile: hostConfig.AutoRemove || (hostConfig.Volatile ?? false),
   });
+  const accounts = { passwd: readBeneath(rootfs, '/etc/passwd'), group: readBeneath(rootfs, '/etc/group') };
+  const network = await attachNetworks(store, record, hostConfig);
+  writeNetworkFiles(records.path(id), networkFiles(settings, hostConfig, network));
   if (network !== undefined) await announceContainer(id);
   const { default: defaultSeccomp } = await import('../runtime/seccomp-default.json', {
     with: { type: 'json' },

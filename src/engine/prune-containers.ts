@@ -3,6 +3,7 @@
 import { isGantryError } from '../core/errors.js';
 import type { ContainerID } from '../core/ids.js';
 import { listContainers, removeContainer } from './containers.js';
+import { recordPrune } from './events.js';
 import type { Filters } from './filters.js';
 import { prunable } from './prune.js';
 import type { Store } from './store.js';
@@ -34,5 +35,6 @@ export async function pruneContainers(
     ids.push(ID);
     reclaimed += size;
   }
+  recordPrune(store, 'container', reclaimed);
   return { ids, reclaimed };
 }

@@ -3,6 +3,7 @@ import { isGantryError } from '../core/errors.js';
 import { ContainerStore } from '../runtime/container-store.js';
 import { NetworkStore } from '../runtime/network/network-store.js';
 import { listContainers } from './containers.js';
+import { recordPrune } from './events.js';
 import type { Filters } from './filters.js';
 import { removeNetwork } from './networks.js';
 import { prunable } from './prune.js';
@@ -21,5 +22,6 @@ export async function pruneNetworks(store: Store, filters: Filters, now: number)
       if (!isGantryError(error, 'ERR_IN_USE', 'ERR_NOT_FOUND')) throw error;
     }
   }
+  recordPrune(store, 'network', 0);
   return names;
 }

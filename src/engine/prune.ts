@@ -6,7 +6,7 @@ import { readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { GantryError } from '../core/errors.js';
 import type { ContainerUse } from './container-use.js';
-import { recordImageEvent } from './events.js';
+import { recordImageEvent, recordPrune } from './events.js';
 import { type Filters, knownFilters, labelMatches, parseUntil } from './filters.js';
 import { isDangling, type NamedImage, readImages } from './image-index.js';
 import { removeLooseLayers } from './layer-use.js';
@@ -75,7 +75,9 @@ export async function pruneImages(store: Store, options: PruneOptions): Promise<
   await removeLooseLayers(store);
   for (const id of store.layers.listParked()) await store.layers.dropParked(id);
   await store.layers.removeUnreferenced();
-  return { removed, reclaimed: before - totalSize(store) + removePartials(store) };
+  const reclaimed = before - totalSize(store) + removePartials(store);
+  recordPrune(store, 'image', reclaimed);
+  return { removed, reclaimed };
 }
 
 const totalSize = (store: Store): number =>

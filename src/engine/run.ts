@@ -9,24 +9,24 @@
 import type { Readable, Writable } from 'node:stream';
 import { GantryError } from '../core/errors.js';
 import type { ContainerID } from '../core/ids.js';
-import { oomKills } from '../runtime/cgroup-layout.js';
-import type { ContainerRecord } from '../runtime/container-record.js';
+import { type ContainerRecord, plainName } from '../runtime/container-record.js';
 import { transition } from '../runtime/container-state.js';
 import { ContainerStore } from '../runtime/container-store.js';
 import type { CreateRequest } from '../runtime/create-request.js';
-import { hostFacts } from '../runtime/host-facts.js';
+import { probeCommand } from '../runtime/health.js';
 import { type Launched, launch } from '../runtime/launch.js';
 import { logLimits, shimLogBytes } from '../runtime/log-config.js';
 import { identify } from '../runtime/process-identity.js';
 import { rawTerminal } from '../runtime/raw-terminal.js';
 import { startExitCode } from '../runtime/runtime-error.js';
-import { type ShimLogWriter, shimLogWriter } from '../runtime/shim-log-writer.js';
+import { type LogWriter, shimLogWriter } from '../runtime/shim-log-writer.js';
 import { keepLog } from './container-log.js';
-import { conclude, findContainer, releaseFiles, releaseResources } from './containers.js';
+import { conclude, findContainer, releaseFiles, releaseResources, usedBy } from './containers.js';
 import { type ContainerImage, type CreatedContainer, createContainer } from './create-container.js';
-import { recordContainerEvent } from './events.js';
+import { recordContainerEvent, recordVolumeUse } from './events.js';
 import { forwardSignals } from './forward-signals.js';
 import { prepareContainer } from './prepare-container.js';
+import { startHealthMonitor } from './start-health-monitor.js';
 import type { Store } from './store.js';
 
 export interface ForegroundOptions {
@@ -41,6 +41,8 @@ export interface ForegroundOptions {
   readonly signalProxy?: boolean;
   /** Where no `--runtime` was given: GANTRY_RUNTIME. */
   readonly runtime?: string;
+  /** What begins this program, for a health monitor: `['/usr/bin/node', '/…/gantry.js']`. */
+  readonly gantry?: readonly [string, ...string[]];
   /** PATH. */
   readonly searchPath?: string;
   readonly onWarning?: (text: string) => void;
@@ -85,7 +87,7 @@ export async function startContainer(
   let launched: Launched;
   let streams: Promise<unknown>;
   let detach: () => void;
-  let log: ShimLogWriter | undefined;
+  let log: LogWriter | undefined;
   try {
     const record = existing(records, id);
     checkTerminal(record.Config, options);
@@ -97,16 +99,27 @@ export async function startContainer(
   await streams;
   detach();
   const logged = log?.close();
-  await end(store, records, id, code, launched);
+  await end(store, records, id, code, launched, options);
   if (logged && records.get(id) !== undefined) await keepLog(store, id);
   return code;
 }
 
 /** To be called before the container runs, so that no output is missed. */
-function logOutput(records: ContainerStore, id: ContainerID, launched: Launched): ShimLogWriter | undefined {
-  const limits = logLimits(records.hostConfig(id).LogConfig);
-  if (limits === undefined) return undefined;
-  const log = shimLogWriter(records.path(id), shimLogBytes(limits));
+async function logOutput(
+  records: ContainerStore,
+  record: ContainerRecord,
+  launched: Launched,
+): Promise<LogWriter | undefined> {
+  const { LogConfig } = records.hostConfig(record.ID);
+  const limits = logLimits(LogConfig);
+  if (limits === undefined && LogConfig?.Type !== 'journald') return undefined;
+  const log =
+    limits === undefined
+      ? (await import('../runtime/journal-writer.js')).journalWriter({
+          id: record.ID,
+          name: plainName(record),
+        })
+      : shimLogWriter(records.path(record.ID), shimLogBytes(limits));
   launched.stdout.on('data', (bytes: Buffer) => log.write('stdout', bytes));
   launched.stderr?.on('data', (bytes: Buffer) => log.write('stderr', bytes));
   return log;
@@ -122,7 +135,7 @@ interface Begun {
   readonly launched: Launched;
   readonly streams: Promise<unknown>;
   readonly detach: () => void;
-  readonly log: ShimLogWriter | undefined;
+  readonly log: LogWriter | undefined;
 }
 
 /** From a record to a running process; all undone when it does not come to that. */
@@ -147,7 +160,7 @@ async function begin(
       openStdin: record.Config.OpenStdin ?? false,
       command: record.Path,
     });
-    const log = logOutput(records, record.ID, launched);
+    const log = await logOutput(records, record, launched);
     const attached = attach(launched, record, options);
     await launched.start().catch((error: unknown) => {
       attached.detach();
@@ -158,9 +171,15 @@ async function begin(
       at: new Date().toISOString(),
       process: identify(launched.pid) ?? { ...self, Pid: launched.pid, StartTicks: 0 },
       supervisor: self,
+      healthcheck: probeCommand(record.Config) !== undefined,
     });
-    records.put({ ...record, State, HasBeenStartedBefore: true }, { sync: false });
-    for (const action of ['attach', 'start']) recordContainerEvent(store, record, action);
+    const gantry = options.gantry === undefined ? {} : { Gantry: options.gantry };
+    const running = { ...record, State, HasBeenStartedBefore: true, ...gantry };
+    records.put(running, { sync: false });
+    recordContainerEvent(store, record, 'attach');
+    recordVolumeUse(store, record, 'mount');
+    recordContainerEvent(store, record, 'start');
+    await startHealthMonitor(store, [running]);
     return { launched, log, ...attached };
   } catch (error) {
     await releaseResources(store, record.ID);
@@ -227,18 +246,28 @@ async function end(
   id: ContainerID,
   exitCode: number,
   launched: Launched,
+  { onWarning }: ForegroundOptions,
 ): Promise<void> {
-  // Before the cgroup goes; a container that was killed from outside is not called out of memory.
-  const oomKilled = exitCode === 137 && oomKills(hostFacts().cgroups, id) > 0;
-  await launched.remove();
+  const used = usedBy(id); // before the cgroup goes
+  // A container that was killed from outside is not called out of memory.
+  const oomKilled = exitCode === 137 && Boolean(used.resources?.OomKills);
+  const forgotten = launched.remove(); // 10 ms of the runtime's, while we unmount
   const held = await store.lockNamed('containers', id);
   try {
     const record = records.get(id);
     if (record === undefined || record.State.Process?.Pid !== launched.pid) return; // `rm -f` was quicker
-    await releaseFiles(store, id);
+    await releaseFiles(store, id, forgotten);
     const at = new Date().toISOString();
-    await conclude(store, records, record, { to: 'exit', at, exitCode, oomKilled });
+    const { State } = await conclude(store, records, record, {
+      to: 'exit',
+      at,
+      exitCode,
+      oomKilled,
+      ...used,
+    });
+    if (State.Error !== '') onWarning?.(State.Error);
   } finally {
+    await forgotten;
     held.release();
   }
 }

@@ -10,10 +10,11 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { GantryError } from '../core/errors.js';
 import type { ContainerID } from '../core/ids.js';
-import { supervise } from '../runtime/conmon.js';
+import { type SuperviseOptions, supervise } from '../runtime/conmon.js';
 import type { ContainerRecord } from '../runtime/container-record.js';
 import { type Move, transition } from '../runtime/container-state.js';
 import { ContainerStore } from '../runtime/container-store.js';
+import { probeCommand } from '../runtime/health.js';
 import { exitDirectory } from '../runtime/host-facts.js';
 import { logLimits, shimLogBytes } from '../runtime/log-config.js';
 import { keepShimLog } from '../runtime/log-conversion.js';
@@ -22,8 +23,9 @@ import { identify } from '../runtime/process-identity.js';
 import { startExitCode } from '../runtime/runtime-error.js';
 import { cleanupCommand } from './cleanup-command.js';
 import { conclude, findContainer, releaseResources, settleLocked } from './containers.js';
-import { recordContainerEvent } from './events.js';
+import { recordContainerEvent, recordVolumeUse } from './events.js';
 import { type PrepareOptions, prepareContainer } from './prepare-container.js';
+import { startHealthMonitor } from './start-health-monitor.js';
 import type { Store } from './store.js';
 
 export interface DetachedOptions extends PrepareOptions {
@@ -105,15 +107,13 @@ export async function bringUp(
     const exits = exitDirectory(store.root);
     mkdirSync(exits, { recursive: true, mode: 0o700 });
     rmSync(join(exits, id), { force: true });
-    const limits = logLimits(records.hostConfig(id).LogConfig);
+    const log = shimLog(records, id);
     const supervised = await supervise({
       ...prepared,
       id,
       name: record.Name.replace(/^\//, ''),
       exitDirectory: exits,
-      ...(limits === undefined
-        ? {}
-        : { log: { path: shimLogPath(records.path(id)), maxBytes: shimLogBytes(limits) } }),
+      ...(log === undefined ? {} : { log }),
       terminal: settings.Tty ?? false,
       openStdin: settings.OpenStdin ?? false,
       leaveStdinOpen: !settings.StdinOnce,
@@ -125,7 +125,7 @@ export async function bringUp(
       ...(options.searchPath === undefined ? {} : { path: options.searchPath }),
       command: record.Path,
     });
-    if (limits !== undefined) keepShimLog(records.path(id));
+    if (typeof log === 'object') keepShimLog(records.path(id));
     options.onCreated?.(prepared.bundle);
     await supervised.start();
     const at = new Date().toISOString();
@@ -136,13 +136,24 @@ export async function bringUp(
       process: first,
       supervisor: shim,
       detached: true,
+      healthcheck: probeCommand(settings) !== undefined,
     });
     const running = { ...record, State, HasBeenStartedBefore: true, Gantry: options.gantry };
     records.put(running, { sync: false });
+    recordVolumeUse(store, record, 'mount');
     recordContainerEvent(store, record, 'start');
+    await startHealthMonitor(store, [running]);
     return running;
   } catch (error) {
     await releaseResources(store, id);
     throw error;
   }
+}
+
+/** Where conmon is to write what the container prints. */
+function shimLog(records: ContainerStore, id: ContainerID): SuperviseOptions['log'] {
+  const { LogConfig } = records.hostConfig(id);
+  if (LogConfig?.Type === 'journald') return 'journald';
+  const limits = logLimits(LogConfig);
+  return limits && { path: shimLogPath(records.path(id)), maxBytes: shimLogBytes(limits) };
 }

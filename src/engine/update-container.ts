@@ -20,6 +20,8 @@ export type LimitChanges = Partial<
     | 'MemorySwap'
     | 'MemoryReservation'
     | 'NanoCpus'
+    | 'CpuPeriod'
+    | 'CpuQuota'
     | 'CpuShares'
     | 'CpusetCpus'
     | 'CpusetMems'

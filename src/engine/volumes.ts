@@ -16,7 +16,7 @@ import {
   type VolumeDocument,
 } from '../runtime/volume-store.js';
 import { ensureVolume, newVolumeName, removeVolume } from '../runtime/volumes.js';
-import { recordEvent } from './events.js';
+import { recordPrune, recordVolumeEvent } from './events.js';
 import { type Filters, isTrue, knownFilters, labelMatches } from './filters.js';
 import type { Store } from './store.js';
 import { treeSize } from './write-layer-size.js';
@@ -45,9 +45,6 @@ export async function createVolume(store: Store, options: CreateVolumeOptions): 
     held.release();
   }
 }
-
-const recordVolumeEvent = (store: Store, action: string, id: string): void =>
-  recordEvent(store, { type: 'volume', action, id, attributes: { driver: 'local' } });
 
 const unnamed = (labels: Labels, name: string | undefined): Labels =>
   name === undefined ? { ...labels, [ANONYMOUS]: '' } : labels;
@@ -127,6 +124,7 @@ export async function pruneVolumes(
       recordVolumeEvent(store, 'destroy', Name);
       names.push(Name);
     }
+    recordPrune(store, 'volume', reclaimed);
     return { names, reclaimed };
   } finally {
     held.release();

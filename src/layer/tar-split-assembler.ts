@@ -7,6 +7,7 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import type { Crc64 } from '../core/digest/crc64.js';
 import { GantryError } from '../core/errors.js';
+import { at } from '../core/fsops/at.js';
 import { openInRoot } from '../core/fsops/in-root.js';
 import { pathInRoot } from './entry-path.js';
 import { readTarSplit, type TarSplitEntry } from './tar-split-reader.js';
@@ -83,6 +84,6 @@ async function copyFile(
       throw fail(`expected CRC-64 ${entry.crc?.toString('hex')}, found ${sum.toString('hex')}`);
     }
   } finally {
-    closeSync(fd);
+    at.close(fd); // Node's own close warns in a thread of what that thread did not open through Node
   }
 }

@@ -176,8 +176,11 @@ export class Overlay2 implements LayerDriver {
   }
 
   async removeContainer({ mountID, initID }: ContainerLayers): Promise<void> {
-    await this.remove(mountID);
-    await this.remove(initID);
+    await Promise.all([this.remove(mountID), this.remove(initID)]);
+  }
+
+  takeFiles(mountID: CacheID, staged: string): void {
+    renameSync(this.files(mountID), join(staged, 'diff'));
   }
 
   async mount(id: CacheID, options: MountOptions = {}): Promise<string> {

@@ -3,12 +3,14 @@
  *
  *   /run/gantry/<store>/bundles/<id>/config.json   0600
  *                                    runtime       the OCI runtime's path: who cleans up after a kill must ask the same
+ *                                    seccomp-wanted  see compiled-seccomp.ts
  *                                    pid, console  the runtime's pid file; the terminal's socket, while it is made
  */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ContainerID } from '../core/ids.js';
 import { specText } from './bundle.js';
+import { withCompiledSeccomp } from './compiled-seccomp.js';
 import { runDirectory } from './host-facts.js';
 import type { OciRuntime } from './oci-runtime.js';
 import type { RuntimeSpec } from './oci-spec.js';
@@ -28,7 +30,9 @@ export function freshBundle(directory: string): void {
 /** Fills a fresh one. */
 export function writeBundle(directory: string, spec: RuntimeSpec, runtime: OciRuntime): void {
   writeFileSync(join(directory, 'runtime'), runtime.path, { mode: 0o600 });
-  writeFileSync(join(directory, 'config.json'), specText(spec), { mode: 0o600 });
+  writeFileSync(join(directory, 'config.json'), specText(withCompiledSeccomp(spec, runtime, directory)), {
+    mode: 0o600,
+  });
 }
 
 /** The runtime that was given the bundle; undefined when there is none. */

@@ -5,13 +5,17 @@
  * Invariant: inheritable and ambient capabilities are empty (CVE-2022-24769), and only root has effective ones.
  */
 
+import { blockIo } from './block-io.js';
 import { capabilitiesFor } from './capabilities.js';
 import type { CgroupLayout } from './cgroup-layout.js';
 import { cgroupsPath } from './cgroup-layout.js';
 import type { ContainerSettings, HostConfig } from './create-request.js';
+import { deviceRule } from './flags/device.js';
 import { invalid } from './flags/invalid.js';
+import { securityOption } from './flags/security.js';
 import { processArgs, processEnv } from './image-defaults.js';
-import type { DeviceSpec, MountSpec, ProcessSpec, RuntimeSpec, SeccompSpec } from './oci-spec.js';
+import { ipcMounts, namespaces } from './namespaces.js';
+import type { DeviceRule, DeviceSpec, MountSpec, ProcessSpec, RuntimeSpec, SeccompSpec } from './oci-spec.js';
 import { resources } from './resources.js';
 import { resolveSeccomp } from './seccomp.js';
 import type { ResolvedUser } from './user.js';
@@ -31,7 +35,6 @@ const MASKED = [
   '/sys/devices/virtual/powercap',
 ];
 const READONLY = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger'];
-const SHM_BYTES = 64 * 1024 * 1024;
 /** Where `--init` puts the reaper, as in Docker. */
 export const INIT_PATH = '/sbin/docker-init';
 
@@ -41,8 +44,8 @@ export interface HostFacts {
   readonly bounding: bigint;
   readonly arch: string;
   readonly kernel: string;
-  /** Asked only for `--privileged`. */
-  devices(): readonly DeviceSpec[];
+  /** All of them, for `--privileged`; else those at or below a path. Throws when there are none there. */
+  devices(path?: string): readonly DeviceSpec[];
 }
 
 export interface BundleInput {
@@ -90,13 +93,7 @@ function systemMounts(host: HostConfig, cgroups: CgroupLayout): MountSpec[] {
       source: 'cgroup',
       options: cgroups.version === 'v2' ? [...plain, mode] : [...plain, 'relatime', mode],
     },
-    { destination: '/dev/mqueue', type: 'mqueue', source: 'mqueue', options: plain },
-    {
-      destination: '/dev/shm',
-      type: 'tmpfs',
-      source: 'shm',
-      options: [...plain, 'mode=1777', `size=${host.ShmSize || SHM_BYTES}`],
-    },
+    ...ipcMounts(host),
   ];
 }
 
@@ -117,13 +114,6 @@ function allMounts(input: BundleInput): MountSpec[] {
   const taken = new Set(own.map((mount) => mount.destination));
   const ours = [...systemMounts(input.hostConfig, input.host.cgroups), ...files, ...init];
   return [...ours.filter((mount) => !taken.has(mount.destination)), ...own];
-}
-
-function securityOption(host: HostConfig, name: string): string | undefined {
-  const option = (host.SecurityOpt ?? []).find(
-    (one) => one === name || (/[=:]/.test(one[name.length] ?? '') && one.startsWith(name)),
-  );
-  return option?.slice(name.length + 1);
 }
 
 function seccomp(input: BundleInput, capabilities: readonly string[]): SeccompSpec | undefined {
@@ -162,6 +152,7 @@ function processOf(input: BundleInput, hostname: string, bounding: readonly stri
       hard: unlimited(Hard),
     })),
     noNewPrivileges: noNewPrivileges !== undefined && noNewPrivileges !== 'false',
+    ...(hostConfig.OomScoreAdj ? { oomScoreAdj: hostConfig.OomScoreAdj } : {}),
   };
 }
 
@@ -169,7 +160,47 @@ function processOf(input: BundleInput, hostname: string, bounding: readonly stri
 const INFINITY_MARK = Number.MAX_SAFE_INTEGER;
 const unlimited = (value: number): number => (value === -1 ? INFINITY_MARK : value);
 
-const named = (...types: string[]) => types.map((type) => ({ type }));
+/** Nodes, and what may be done with them. */
+function givenDevices(
+  hostConfig: HostConfig,
+  host: HostFacts,
+): { readonly devices: readonly DeviceSpec[]; readonly rules: readonly DeviceRule[] } {
+  const asked = (hostConfig.Devices ?? []).flatMap(({ PathOnHost, PathInContainer, CgroupPermissions }) =>
+    host.devices(PathOnHost).map((device) => ({
+      device: { ...device, path: PathInContainer + device.path.slice(PathOnHost.length) },
+      access: CgroupPermissions,
+    })),
+  );
+  const nodes = [...(hostConfig.Privileged ? host.devices() : []), ...asked.map(({ device }) => device)];
+  const rules = asked.map(({ device: { type, major, minor }, access }) => ({
+    allow: true,
+    type,
+    major,
+    minor,
+    access,
+  }));
+  return {
+    devices: [...new Map(nodes.map((node) => [node.path, node])).values()],
+    rules: hostConfig.Privileged ? [] : [...rules, ...(hostConfig.DeviceCgroupRules ?? []).map(deviceRule)],
+  };
+}
+
+/** As Docker does it, everybody may listen on every port and send pings in a network of the container's own. */
+const OPEN_NETWORK = {
+  'net.ipv4.ip_unprivileged_port_start': '0',
+  'net.ipv4.ping_group_range': '0 2147483647',
+};
+
+function sysctls(
+  { Sysctls, NetworkMode, Privileged }: HostConfig,
+  { Domainname }: ContainerSettings,
+): Readonly<Record<string, string>> {
+  return {
+    ...(NetworkMode === 'host' || Privileged ? {} : OPEN_NETWORK),
+    ...(Domainname ? { 'kernel.domainname': Domainname } : {}),
+    ...Sysctls,
+  };
+}
 
 /** The bundle's `config.json`, and what of the request the host cannot do. */
 export function bundle(input: BundleInput): {
@@ -186,28 +217,32 @@ export function bundle(input: BundleInput): {
   });
   const limits = resources(hostConfig, host.cgroups);
   const profile = seccomp(input, bounding);
-  const { networkNamespace: path } = input;
-  const network =
-    hostConfig.NetworkMode === 'host' ? [] : [{ type: 'network', ...(path === undefined ? {} : { path }) }];
-  const cgroup = host.cgroups.version === 'v2' ? named('cgroup') : [];
+  const io = blockIo(hostConfig, host.cgroups, (path) => host.devices(path)[0]!);
+  const given = givenDevices(hostConfig, host);
+  const sysctl = sysctls(hostConfig, settings);
 
   const shared = input.mounts.some((mount) =>
     mount.options.some((option) => /^r?(shared|slave)$/.test(option)),
   );
   return {
-    warnings: limits.warnings,
+    warnings: [...limits.warnings, ...io.warnings],
     spec: {
       ociVersion: '1.0.2',
       root: { path: input.rootfs, readonly: hostConfig.ReadonlyRootfs },
-      hostname,
+      ...(hostConfig.UTSMode === 'host' ? {} : { hostname }),
       process: processOf(input, hostname, bounding),
       mounts: allMounts(input),
       annotations: hostConfig.Annotations ?? {},
       linux: {
-        namespaces: [...named('mount', 'uts', 'pid', 'ipc'), ...network, ...cgroup],
+        namespaces: namespaces(hostConfig, host.cgroups, input.networkNamespace),
         cgroupsPath: cgroupsPath(input.id),
-        resources: limits.resources,
-        devices: hostConfig.Privileged ? host.devices() : [],
+        resources: {
+          ...limits.resources,
+          devices: [...limits.resources.devices, ...given.rules],
+          ...(io.blockIO === undefined ? {} : { blockIO: io.blockIO }),
+        },
+        ...(Object.keys(sysctl).length === 0 ? {} : { sysctl }),
+        devices: given.devices,
         maskedPaths: hostConfig.Privileged ? [] : (hostConfig.MaskedPaths ?? MASKED),
         readonlyPaths: hostConfig.Privileged ? [] : (hostConfig.ReadonlyPaths ?? READONLY),
         ...(shared ? { rootfsPropagation: 'rslave' } : {}),

@@ -18,6 +18,8 @@ export interface CgroupLayout {
   readonly unified?: { readonly path: string; readonly controllers: readonly string[] };
   /** Whether swap can be limited (v1: `memory.memsw.*`; v2: the kernel was built with swap). */
   readonly swapLimit: boolean;
+  /** Whether block I/O has weights (v1: CFQ's `blkio.weight`; v2: with the `io` controller). */
+  readonly blockWeight: boolean;
 }
 
 export interface CgroupFiles {
@@ -85,24 +87,18 @@ export function cgroupLayout(files: CgroupFiles = hostFiles): CgroupLayout {
       version: 'v2',
       controllers: new Map(v2controllers.map((name) => [name, v2.target])),
       swapLimit: files.exists('/proc/swaps'),
+      blockWeight: v2controllers.includes('io'),
     };
   }
   const memory = v1.get('memory');
+  const blkio = v1.get('blkio');
   return {
     version: v2 === undefined ? 'v1' : 'hybrid',
     controllers: v1,
     ...(v2 === undefined ? {} : { unified: { path: v2.target, controllers: v2controllers } }),
     swapLimit: memory !== undefined && files.exists(join(memory, 'memory.memsw.limit_in_bytes')),
+    blockWeight: blkio !== undefined && files.exists(join(blkio, 'blkio.weight')),
   };
 }
 
 export const cgroupsPath = (id: string): string => `/gantry/${id}`;
-
-/** How many processes of the container's cgroup the kernel killed for want of memory; 0 when that is not told. */
-export function oomKills(layout: CgroupLayout, id: string, files: CgroupFiles = hostFiles): number {
-  const mount = layout.controllers.get('memory');
-  if (mount === undefined) return 0;
-  const name = layout.version === 'v2' ? 'memory.events' : 'memory.oom_control';
-  const text = files.read(join(mount, cgroupsPath(id), name));
-  return Number(/^oom_kill (\d+)$/m.exec(text ?? '')?.[1] ?? 0);
-}

@@ -18,6 +18,7 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { GantryError } from '../core/errors.js';
+import { keepSeccomp } from './compiled-seccomp.js';
 import { deleteFromRuntime, findExecutable, type OciRuntime, runtimeCommand } from './oci-runtime.js';
 import { identify, type ProcessIdentity } from './process-identity.js';
 import { runtimeError } from './runtime-error.js';
@@ -33,8 +34,8 @@ export interface SuperviseOptions {
   readonly bundle: string;
   /** Where conmon also leaves the exit code, under the id: it outlives the bundle. */
   readonly exitDirectory: string;
-  /** conmon's k8s-file log; not kept where undefined. */
-  readonly log?: { readonly path: string; readonly maxBytes: number };
+  /** conmon's k8s-file log, or systemd's journal; not kept where undefined. */
+  readonly log?: { readonly path: string; readonly maxBytes: number } | 'journald';
   readonly terminal: boolean;
   readonly openStdin: boolean;
   /** stdin stays open when an attached client goes. */
@@ -131,6 +132,7 @@ export async function supervise(options: SuperviseOptions): Promise<Supervised> 
     for (const name of ['conmon.err', 'conmon.pid']) rmSync(join(bundle, name), { force: true });
     throw failed(said);
   }
+  keepSeccomp(runtime, id, bundle);
   return {
     process: first,
     shim,
@@ -151,13 +153,17 @@ function conmonArguments(options: SuperviseOptions): string[] {
     ...['--bundle', bundle, '--container-pidfile', join(bundle, 'pid')],
     ...['--conmon-pidfile', join(bundle, 'conmon.pid'), '--persist-dir', bundle],
     ...['--exit-dir', options.exitDirectory, '--full-attach', '--log-level', 'error'],
-    ...(log === undefined ? ['--log-path', 'none'] : ['--log-path', `k8s-file:${log.path}`]),
-    ...(log === undefined ? [] : ['--log-size-max', String(log.maxBytes)]),
+    ...logArguments(log),
     ...(options.terminal ? ['--terminal'] : []),
     ...(options.openStdin ? ['--stdin'] : []),
     ...(options.openStdin && options.leaveStdinOpen ? ['--leave-stdin-open'] : []),
     ...['--exit-command', after, ...afterArguments.map((word) => `--exit-command-arg=${word}`)],
   ];
+}
+
+function logArguments(log: SuperviseOptions['log']): string[] {
+  if (log === undefined || log === 'journald') return ['--log-path', log ?? 'none'];
+  return ['--log-path', `k8s-file:${log.path}`, '--log-size-max', String(log.maxBytes)];
 }
 
 /** The first line, or all there was when the other end closed. */

@@ -24,11 +24,13 @@
  * Example: create, start{pid 42}, exit{code 3}, start{pid 77}, exit{code 0}, remove.
  */
 import { GantryError, unreachable } from '../core/errors.js';
+import { type Health, startedHealth } from './health.js';
 import type { ProcessIdentity } from './process-identity.js';
+import type { ResourceReport } from './resource-report.js';
 
 export type Status = 'created' | 'running' | 'paused' | 'restarting' | 'exited' | 'removing' | 'dead';
 
-/** Docker's fields; `Process`, `Supervisor` and `Detached` are ours, and Docker passes over them. */
+/** Docker's fields; `Process`, `Supervisor`, `Detached` and `Resources` are ours, and Docker passes over them. */
 export interface ContainerState {
   readonly Running: boolean;
   readonly Paused: boolean;
@@ -45,6 +47,10 @@ export interface ContainerState {
   readonly Supervisor?: ProcessIdentity;
   /** The supervisor is a shim: the container lives on without it. */
   readonly Detached?: boolean;
+  /** Only where there is a health check; of the last run when it does not run. */
+  readonly Health?: Health;
+  /** Of the last run, once that has ended. */
+  readonly Resources?: ResourceReport;
 }
 
 export type Move =
@@ -54,6 +60,8 @@ export type Move =
       readonly process: ProcessIdentity;
       readonly supervisor: ProcessIdentity;
       readonly detached?: boolean;
+      /** It has a health check. */
+      readonly healthcheck?: boolean;
     }
   | { readonly to: 'restart'; readonly supervisor: ProcessIdentity }
   | { readonly to: 'giveup' }
@@ -66,9 +74,12 @@ export type Move =
       readonly exitCode: number;
       readonly oomKilled?: boolean;
       readonly error?: string;
+      readonly resources?: Omit<ResourceReport, 'RunTime'>;
     }
   | { readonly to: 'remove' }
   | { readonly to: 'breakdown'; readonly error: string };
+
+const NANOSECONDS_PER_MILLISECOND = 1e6;
 
 /** Go's zero time: "never". */
 export const NEVER = '0001-01-01T00:00:00Z';
@@ -120,9 +131,10 @@ export function transition(state: ContainerState, move: Move): ContainerState {
   }
   const { Process: _process, Supervisor: _supervisor, Detached: _detached, ...rest } = state;
   switch (move.to) {
-    case 'start':
+    case 'start': {
+      const { Resources: _ofTheLastRun, Health: before, ...fresh } = rest;
       return {
-        ...rest,
+        ...fresh,
         Running: true,
         Restarting: false,
         Pid: move.process.Pid,
@@ -133,7 +145,9 @@ export function transition(state: ContainerState, move: Move): ContainerState {
         Process: move.process,
         Supervisor: move.supervisor,
         ...(move.detached ? { Detached: true } : {}),
+        ...(move.healthcheck ? { Health: startedHealth(before) } : {}),
       };
+    }
     case 'restart':
       return { ...rest, Restarting: true, Supervisor: move.supervisor };
     case 'giveup':
@@ -154,6 +168,11 @@ export function transition(state: ContainerState, move: Move): ContainerState {
         FinishedAt: move.at,
         OOMKilled: move.oomKilled ?? false,
         Error: move.error ?? '',
+        // Nobody probes it any more: Docker calls that unhealthy.
+        ...(state.Health === undefined ? {} : { Health: { ...state.Health, Status: 'unhealthy' } }),
+        ...(move.resources === undefined
+          ? {}
+          : { Resources: { RunTime: runTime(state, move.at), ...move.resources } }),
       };
     case 'remove':
       return { ...rest, RemovalInProgress: true, Dead: false };
@@ -163,3 +182,6 @@ export function transition(state: ContainerState, move: Move): ContainerState {
       return unreachable(move);
   }
 }
+
+const runTime = ({ StartedAt }: ContainerState, end: string): number =>
+  Math.max(0, Date.parse(end) - Date.parse(StartedAt)) * NANOSECONDS_PER_MILLISECOND;

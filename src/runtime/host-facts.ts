@@ -7,7 +7,7 @@ import { GantryError } from '../core/errors.js';
 import type { HostFacts } from './bundle.js';
 import { boundingSet } from './capabilities.js';
 import { cgroupLayout } from './cgroup-layout.js';
-import { hostDevices } from './devices.js';
+import { devicesAt, hostDevices } from './devices.js';
 import { findExecutable } from './oci-runtime.js';
 
 export const hostFacts = (): HostFacts => ({
@@ -15,7 +15,7 @@ export const hostFacts = (): HostFacts => ({
   bounding: boundingSet(readFileSync('/proc/self/status', 'utf8')),
   arch: arch(),
   kernel: release(),
-  devices: () => hostDevices(),
+  devices: (path) => (path === undefined ? hostDevices() : devicesAt(path)),
 });
 
 /**

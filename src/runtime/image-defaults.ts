@@ -33,8 +33,9 @@ export function withImageDefaults(user: ContainerSettings, image: ContainerConfi
       ? { ExposedPorts: { ...image.ExposedPorts, ...user.ExposedPorts } }
       : {}),
     ...((user.StopSignal ?? image.StopSignal) ? { StopSignal: user.StopSignal ?? image.StopSignal } : {}),
+    // Field by field: `--health-interval` alone is for the image's command.
     ...((user.Healthcheck ?? image.Healthcheck)
-      ? { Healthcheck: user.Healthcheck ?? image.Healthcheck }
+      ? { Healthcheck: { ...image.Healthcheck, ...user.Healthcheck } }
       : {}),
   };
 }

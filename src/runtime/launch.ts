@@ -11,6 +11,7 @@ import { Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
+import { keepSeccomp } from './compiled-seccomp.js';
 import { type ConsoleSocket, consoleSocket, type Terminal } from './console.js';
 import { deleteFromRuntime, type OciRuntime, runtimeCommand } from './oci-runtime.js';
 import { type Pipe, pipe } from './pipe.js';
@@ -100,6 +101,7 @@ export async function launch(options: LaunchOptions): Promise<Launched> {
     try {
       const result = await running;
       if (result.status !== 0) throw failed(result.stderr || (errors ? await text(errors) : ''));
+      keepSeccomp(runtime, id, bundle);
       screen = console?.receive();
     } catch (error) {
       for (const stream of [errors, output, input]) stream?.destroy();

@@ -1,4 +1,7 @@
-/** `--log-driver json-file | none` and `--log-opt max-size=…, max-file=…`. Bounded by default, which Docker is not. */
+/**
+ * `--log-driver json-file | journald | none`, and for the first `--log-opt max-size=…, max-file=…`. Bounded by default,
+ * which Docker is not.
+ */
 import { invalid } from './flags/invalid.js';
 import { parseSize } from './flags/size.js';
 
@@ -18,8 +21,10 @@ const DEFAULTS: LogLimits = { maxSize: 10 * 1024 * 1024, maxFile: 3 };
 /** Throws ERR_INVALID_ARGUMENT for a driver or option that is not known. */
 export function parseLogConfig(driver: string | undefined, options: readonly string[]): LogConfig {
   const Type = driver ?? 'json-file';
-  if (Type !== 'json-file' && Type !== 'none') {
-    throw invalid(`logger: no log driver named '${Type}' is registered: expected json-file or none`);
+  if (Type !== 'json-file' && Type !== 'journald' && Type !== 'none') {
+    throw invalid(
+      `logger: no log driver named '${Type}' is registered: expected json-file, journald or none`,
+    );
   }
   const pairs = options.map((option): [string, string] => {
     const at = option.indexOf('=');
@@ -28,7 +33,7 @@ export function parseLogConfig(driver: string | undefined, options: readonly str
   });
   const Config = Object.fromEntries(pairs);
   for (const key of Object.keys(Config)) {
-    if (Type === 'none' || (key !== 'max-size' && key !== 'max-file')) {
+    if (Type !== 'json-file' || (key !== 'max-size' && key !== 'max-file')) {
       throw invalid(`unknown log opt '${key}' for ${Type} log driver`);
     }
   }
@@ -36,9 +41,9 @@ export function parseLogConfig(driver: string | undefined, options: readonly str
   return { Type, Config };
 }
 
-/** Undefined where no log is kept. `max-size=-1` is the default bound: a log without one fills the disk. */
+/** Undefined where none is kept in files. `max-size=-1` is the default bound: a log without one fills the disk. */
 export function logLimits(config: LogConfig | undefined): LogLimits | undefined {
-  if (config?.Type === 'none') return undefined;
+  if (config?.Type === 'none' || config?.Type === 'journald') return undefined;
   const { 'max-size': size, 'max-file': files } = config?.Config ?? {};
   if (files !== undefined && !/^[1-9]\d*$/.test(files)) {
     throw invalid(`invalid max-file: expected a number of at least 1, found ${files}`);

@@ -5,6 +5,7 @@
  *   -v /h:/c:ro            bind     {Type:bind, Source:/h, RW:false, Propagation:rprivate}
  *   -v data:/c             volume   {Type:volume, Name:data}
  *   VOLUME /c, -v /c       volume   {Type:volume, Name:<64 hex>}, anonymous: Spec.Source is empty
+ *   --volumes-from c       as of c; a volume has its name in Spec.Source, so it is never anonymous here
  *   --tmpfs, type=tmpfs    kept in HostConfig alone; `tmpfsMounts`
  */
 import { mkdirSync, statSync } from 'node:fs';
@@ -75,11 +76,23 @@ function anonymous(target: string, newName: () => string): Wanted {
   };
 }
 
-/** Every bind and volume. Throws ERR_INVALID_ARGUMENT when two want one place. */
+/** Another container's: it does not become ours, so that it stays when we go. */
+const fromContainer = (point: MountPoint): Wanted => ({
+  ...point,
+  Spec: { ...point.Spec, Source: point.Name ?? point.Source },
+  makeSource: false,
+  copyImage: false,
+});
+
+/**
+ * Every bind and volume; what is asked for goes over what is `inherited` from other containers. Throws
+ * ERR_INVALID_ARGUMENT when two want one place.
+ */
 export function wantedMounts(
   settings: ContainerSettings,
   hostConfig: HostConfig,
   newName: () => string,
+  inherited: readonly MountPoint[] = [],
 ): readonly Wanted[] {
   const asked = [
     ...(hostConfig.Binds ?? []).map(fromBind),
@@ -93,8 +106,11 @@ export function wantedMounts(
     if (taken.has(Destination)) throw invalid(`Duplicate mount point: ${Destination}`);
     taken.add(Destination);
   }
+  const others = new Map(inherited.map((point) => [point.Destination, fromContainer(point)]));
+  for (const target of taken) others.delete(target);
+  for (const target of others.keys()) taken.add(target);
   const left = Object.keys(settings.Volumes ?? {}).filter((target) => !taken.has(clean(target)));
-  return [...asked, ...left.map((target) => anonymous(target, newName))];
+  return [...asked, ...others.values(), ...left.map((target) => anonymous(target, newName))];
 }
 
 /** Resolves a bind's source on the host; made as a directory where `-v` names one that is not there. */

@@ -20,6 +20,8 @@ import type { CgroupLayout } from './cgroup-layout.js';
 export interface OciRuntime {
   readonly name: string;
   readonly path: string;
+  /** Where it keeps what it knows of each container, in a directory named by the id. */
+  readonly state: string;
   /** What every command begins with, up to the runtime's own subcommand. */
   readonly command: readonly [string, ...string[]];
   /** What comes before that for `create`. */
@@ -63,15 +65,16 @@ export function chooseRuntime(choice: RuntimeChoice): OciRuntime {
     const name = basename(path);
     const state = join(choice.stateDirectory, name);
     mkdirSync(state, { recursive: true, mode: 0o700 });
-    if (!name.includes('crun')) return { name, path, command: [path, '--root', state], createPrefix: [] };
+    if (!name.includes('crun'))
+      return { name, path, state, command: [path, '--root', state], createPrefix: [] };
     const command = [path, '--root', state, '--cgroup-manager=cgroupfs'] as const;
     if (unified === undefined || unified.controllers.length === 0) {
-      return { name, path, command, createPrefix: [] };
+      return { name, path, state, command, createPrefix: [] };
     }
     const unshare = findExecutable('unshare', choice.path);
     if (unshare === undefined) continue;
     const alone = [unshare, '--mount', '--propagation', 'slave', 'sh', '-c', WITHOUT_UNIFIED, 'sh'] as const;
-    return { name, path, command, createPrefix: [...alone, unified.path] };
+    return { name, path, state, command, createPrefix: [...alone, unified.path] };
   }
   throw new GantryError(
     'ERR_RUNTIME_MISSING',

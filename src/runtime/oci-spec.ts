@@ -2,7 +2,7 @@
 export interface RuntimeSpec {
   readonly ociVersion: '1.0.2';
   readonly root: { readonly path: string; readonly readonly: boolean };
-  readonly hostname: string;
+  readonly hostname?: string;
   readonly process: ProcessSpec;
   readonly mounts: readonly MountSpec[];
   readonly annotations: Readonly<Record<string, string>>;
@@ -21,6 +21,7 @@ export interface ProcessSpec {
   >;
   readonly rlimits: readonly { readonly type: string; readonly soft: number; readonly hard: number }[];
   readonly noNewPrivileges: boolean;
+  readonly oomScoreAdj?: number;
 }
 
 export interface UserSpec {
@@ -40,6 +41,7 @@ export interface LinuxSpec {
   readonly namespaces: readonly { readonly type: string; readonly path?: string }[];
   readonly cgroupsPath: string;
   readonly resources: Resources;
+  readonly sysctl?: Readonly<Record<string, string>>;
   readonly devices: readonly DeviceSpec[];
   readonly maskedPaths: readonly string[];
   readonly readonlyPaths: readonly string[];
@@ -48,14 +50,14 @@ export interface LinuxSpec {
 }
 
 export interface Resources {
-  readonly devices: readonly {
-    readonly allow: boolean;
-    readonly type?: string;
-    readonly major?: number;
-    readonly minor?: number;
-    readonly access: string;
-  }[];
-  readonly memory?: { readonly limit?: number; readonly swap?: number; readonly reservation?: number };
+  readonly devices: readonly DeviceRule[];
+  readonly memory?: {
+    readonly limit?: number;
+    readonly swap?: number;
+    readonly reservation?: number;
+    readonly swappiness?: number;
+    readonly disableOOMKiller?: boolean;
+  };
   readonly cpu?: {
     readonly shares?: number;
     readonly quota?: number;
@@ -64,6 +66,35 @@ export interface Resources {
     readonly mems?: string;
   };
   readonly pids?: { readonly limit: number };
+  readonly blockIO?: BlockIoSpec;
+}
+
+export interface DeviceRule {
+  readonly allow: boolean;
+  /** `a` is all, as without. */
+  readonly type?: string;
+  readonly major?: number;
+  readonly minor?: number;
+  readonly access: string;
+}
+
+interface DeviceThrottle {
+  readonly major: number;
+  readonly minor: number;
+  readonly rate: number;
+}
+
+export interface BlockIoSpec {
+  readonly weight?: number;
+  readonly weightDevice?: readonly {
+    readonly major: number;
+    readonly minor: number;
+    readonly weight: number;
+  }[];
+  readonly throttleReadBpsDevice?: readonly DeviceThrottle[];
+  readonly throttleWriteBpsDevice?: readonly DeviceThrottle[];
+  readonly throttleReadIOPSDevice?: readonly DeviceThrottle[];
+  readonly throttleWriteIOPSDevice?: readonly DeviceThrottle[];
 }
 
 export interface DeviceSpec {

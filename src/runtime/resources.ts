@@ -34,6 +34,12 @@ const DEVICE_RULES: Resources['devices'] = [
   { allow: true, type: 'c', major: 136, access: 'rwm' },
 ];
 
+/** Microseconds. */
+function cpuTime({ NanoCpus, CpuPeriod, CpuQuota }: HostConfig): { period?: number; quota?: number } {
+  if (NanoCpus > 0) return { quota: Math.round((NanoCpus * CPU_PERIOD) / 1e9), period: CPU_PERIOD };
+  return { ...(CpuPeriod ? { period: CpuPeriod } : {}), ...(CpuQuota ? { quota: CpuQuota } : {}) };
+}
+
 export function resources(
   host: HostConfig,
   cgroups: CgroupLayout,
@@ -46,8 +52,29 @@ export function resources(
     );
     return false;
   };
-  const memory = supported('memory', host.Memory > 0 || host.MemoryReservation > 0, 'Limitation discarded.');
-  const cpu = supported('cpu', host.NanoCpus > 0 || host.CpuShares > 0, 'CPU limits discarded.');
+  const v2 = cgroups.version === 'v2';
+  // cgroup v2 has neither of these two.
+  const onlyV1 = <T>(value: T | null | undefined, name: string): T | undefined => {
+    if (value === null || value === undefined || !v2) return value ?? undefined;
+    warnings.push(`Your kernel does not support ${name}: it has cgroup v2. ${name} discarded.`);
+    return undefined;
+  };
+  const swappiness = onlyV1(host.MemorySwappiness, 'memory swappiness');
+  const disableOOMKiller = onlyV1(host.OomKillDisable || undefined, 'OomKillDisable');
+  const memory = supported(
+    'memory',
+    host.Memory > 0 ||
+      host.MemoryReservation > 0 ||
+      swappiness !== undefined ||
+      disableOOMKiller !== undefined,
+    'Limitation discarded.',
+  );
+  const { period, quota } = cpuTime(host);
+  const cpu = supported(
+    'cpu',
+    quota !== undefined || period !== undefined || host.CpuShares > 0,
+    'CPU limits discarded.',
+  );
   const cpuset = supported('cpuset', host.CpusetCpus !== '' || host.CpusetMems !== '', 'Cpuset discarded.');
   const pids = supported('pids', (host.PidsLimit ?? 0) !== 0, 'PIDs limit discarded.');
   const swap = host.MemorySwap === 0 ? host.Memory * 2 : host.MemorySwap;
@@ -67,6 +94,8 @@ export function resources(
               ...(host.Memory > 0 ? { limit: host.Memory } : {}),
               ...(limitSwap ? { swap } : {}),
               ...(host.MemoryReservation > 0 ? { reservation: host.MemoryReservation } : {}),
+              ...(swappiness === undefined ? {} : { swappiness }),
+              ...(disableOOMKiller === undefined ? {} : { disableOOMKiller }),
             },
           }
         : {}),
@@ -74,9 +103,8 @@ export function resources(
         ? {
             cpu: {
               ...(cpu && host.CpuShares > 0 ? { shares: host.CpuShares } : {}),
-              ...(cpu && host.NanoCpus > 0
-                ? { quota: Math.round((host.NanoCpus * CPU_PERIOD) / 1e9), period: CPU_PERIOD }
-                : {}),
+              ...(cpu && quota !== undefined ? { quota } : {}),
+              ...(cpu && period !== undefined ? { period } : {}),
               ...(cpuset && host.CpusetCpus !== '' ? { cpus: host.CpusetCpus } : {}),
               ...(cpuset && host.CpusetMems !== '' ? { mems: host.CpusetMems } : {}),
             },

@@ -6,6 +6,9 @@
 export interface RunFlags {
   readonly name?: string;
   readonly hostname?: string;
+  readonly domainname?: string;
+  /** Where the id is written; must not be there. */
+  readonly cidfile?: string;
   /** Only its presence and text matter: `""` resets the image's entrypoint (and its Cmd). */
   readonly entrypoint?: string;
   /** `NAME=value`, or `NAME` alone for the caller's own value. Comes after `envFile`. */
@@ -34,34 +37,90 @@ export interface RunFlags {
   readonly mount?: readonly string[];
   /** `TARGET[:OPTIONS]` */
   readonly tmpfs?: readonly string[];
+  /** `CONTAINER[:ro|rw]` */
+  readonly volumesFrom?: readonly string[];
   readonly readOnly?: boolean;
+  /** The write layer is never synced; what it holds is lost by a crash of the machine. So too with `rm`. */
+  readonly volatile?: boolean;
   readonly capAdd?: readonly string[];
   readonly capDrop?: readonly string[];
   readonly privileged?: boolean;
-  /** `seccomp=unconfined|FILE`, `no-new-privileges[=true|false]`. */
+  /** `seccomp=unconfined|FILE`, `no-new-privileges[=true|false]`, `systempaths=unconfined`. */
   readonly securityOpt?: readonly string[];
   /** `NAME=SOFT[:HARD]` */
   readonly ulimit?: readonly string[];
-  /** `none` (the default), `host`, `bridge` (the default with ports to publish) or a network's name. */
-  readonly network?: string;
+  /** `HOST[:CONTAINER][:rwm]` */
+  readonly device?: readonly string[];
+  /** `c 42:* rmw` */
+  readonly deviceCgroupRule?: readonly string[];
+  /** `NAME=VALUE` */
+  readonly sysctl?: readonly string[];
+  /** Whose namespace: `host`, or one of its own; `ipc` and `cgroupns` know more words (flags/namespaces.ts). */
+  readonly pid?: string;
+  readonly ipc?: string;
+  readonly uts?: string;
+  readonly userns?: string;
+  readonly cgroupns?: string;
+  /** `none`, `host`, `bridge`, a network's name, or `name=…,alias=…,ip=…`; several. */
+  readonly network?: string | readonly string[];
+  /** Of the first network. */
+  readonly ip?: string;
+  readonly macAddress?: string;
+  readonly networkAlias?: readonly string[];
   /** `[ADDRESS:][HOST:]CONTAINER[/tcp|udp]` */
   readonly publish?: readonly string[];
   readonly publishAll?: boolean;
   /** `PORT[-PORT][/tcp|udp]` */
   readonly expose?: readonly string[];
-  /** `HOST:ADDRESS` */
+  /** `HOST:ADDRESS`, `HOST:host-gateway` */
   readonly addHost?: readonly string[];
+  readonly dns?: readonly string[];
+  readonly dnsSearch?: readonly string[];
+  readonly dnsOption?: readonly string[];
+  /** Docker's, refused. */
+  readonly link?: readonly string[];
+  readonly gpus?: string;
   readonly shmSize?: string;
   /** Sizes: `500M`, `1g`, bytes. `memorySwap` may be -1. */
   readonly memory?: string;
   readonly memorySwap?: string;
   readonly memoryReservation?: string;
+  /** 0 to 100. */
+  readonly memorySwappiness?: string;
+  readonly oomKillDisable?: boolean;
+  /** -1000 to 1000. */
+  readonly oomScoreAdj?: string;
   readonly cpus?: string;
   readonly cpuShares?: string;
+  /** Microseconds. */
+  readonly cpuPeriod?: string;
+  readonly cpuQuota?: string;
   readonly cpusetCpus?: string;
   readonly cpusetMems?: string;
   readonly pidsLimit?: string;
+  readonly blkioWeight?: string;
+  /** `DEVICE:WEIGHT` */
+  readonly blkioWeightDevice?: readonly string[];
+  /** `DEVICE:RATE` */
+  readonly deviceReadBps?: readonly string[];
+  readonly deviceWriteBps?: readonly string[];
+  readonly deviceReadIops?: readonly string[];
+  readonly deviceWriteIops?: readonly string[];
   readonly init?: boolean;
+  /** Paths and globs inside the container: copied up before it starts. */
+  readonly warm?: readonly string[];
+  /** Run by a shell inside. */
+  readonly healthCmd?: string;
+  /** Go durations: `30s`, `1m30s`. */
+  readonly healthInterval?: string;
+  readonly healthTimeout?: string;
+  readonly healthStartPeriod?: string;
+  readonly healthStartInterval?: string;
+  readonly healthRetries?: string;
+  /** False: not even the image's. */
+  readonly healthcheck?: boolean;
+  /** A file for what the run used, as JSON. */
+  readonly statsOnExit?: string;
   readonly stopSignal?: string;
   readonly stopTimeout?: string;
   /** OCI runtime: `crun`, `runc` or a path; default by what the host shows (`GANTRY_RUNTIME`). */

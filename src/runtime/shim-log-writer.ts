@@ -9,14 +9,14 @@ import { shimLogPath } from './log-paths.js';
 
 const NEWLINE = 10;
 
-export interface ShimLogWriter {
+export interface LogWriter {
   write(stream: LogStream, bytes: Buffer): void;
   /** True when something was written. */
   close(): boolean;
 }
 
 /** The file is made with the first output. Errors of writing (a full disk) end the log, not the container. */
-export function shimLogWriter(directory: string, maxBytes: number): ShimLogWriter {
+export function shimLogWriter(directory: string, maxBytes: number): LogWriter {
   const path = shimLogPath(directory);
   let fd: number | undefined;
   let size = 0;

@@ -4,10 +4,20 @@
  */
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { closeSync, constants, mkdirSync, readdirSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  constants,
+  fstatSync,
+  mkdirSync,
+  readdirSync,
+  utimesSync,
+} from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { GantryError } from '../core/errors.js';
+import { listXattrs } from '../core/fsops/xattr.js';
 import { openBeneath } from './beneath.js';
 import { checkVolumeName } from './flags/volume.js';
 
@@ -33,6 +43,7 @@ export function fillVolume(volume: Volume, rootfs: string, target: string): void
   const fd = openBeneath(rootfs, target, constants.O_RDONLY | constants.O_DIRECTORY);
   if (fd === undefined) return;
   try {
+    if (takePlainDirectory(fd, volume.path)) return;
     // The opened directory itself is copied, whatever its path has become; links inside stay links.
     const copy = spawnSync('cp', ['-a', '/proc/self/fd/3/.', volume.path], {
       stdio: ['ignore', 'ignore', 'pipe', fd],
@@ -47,6 +58,17 @@ export function fillVolume(volume: Volume, rootfs: string, target: string): void
   } finally {
     closeSync(fd);
   }
+}
+
+/** Spares the program where there is nothing to copy but owner, mode and times, as most images have it. */
+function takePlainDirectory(fd: number, to: string): boolean {
+  const opened = `/proc/self/fd/${fd}/.`;
+  if (readdirSync(opened).length > 0 || listXattrs(opened).length > 0) return false;
+  const { uid, gid, mode, atime, mtime } = fstatSync(fd);
+  chownSync(to, uid, gid);
+  chmodSync(to, mode & 0o7777);
+  utimesSync(to, atime, mtime);
+  return true;
 }
 
 export async function removeVolume(root: string, name: string): Promise<void> {

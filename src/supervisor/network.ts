@@ -19,8 +19,8 @@ export class Network {
   }
 
   /** Undefined when the process is not there any more. */
-  static open(proc: string, pid: number): Network | undefined {
-    const file = KernelFile.open(`${proc}/${pid}/net/dev`);
+  static open(path: string): Network | undefined {
+    const file = KernelFile.open(path);
     return file && new Network(file);
   }
 

@@ -132,8 +132,7 @@ export class Supervisor {
       if (kills > entry.oomKills) tell({ tell: 'oom', id, pid, kills });
       entry.oomKills = kills;
       if (lives) return true;
-      const report = tracked.report();
-      tell({ tell: 'exit', id, pid, ...(report === undefined ? {} : { report }) });
+      tell({ tell: 'exit', id, pid });
     } catch (error) {
       tell({ tell: 'error', id, pid, error: toWire(error) });
     }

@@ -3,7 +3,6 @@ import { Cgroup, type CgroupDirectories } from './cgroup/cgroup.js';
 import type { KernelText } from './kernel-text.js';
 import { Network } from './network.js';
 import { TrackedProcess } from './process.js';
-import { NO_PEAKS, type Peaks, peaksWith, type ResourceReport, resourceReport } from './report.js';
 import type { NetworkUse, Sample, SystemUse } from './sample.js';
 
 export interface Target {
@@ -31,7 +30,6 @@ export class Tracked {
   readonly #cgroup: Cgroup;
   readonly #network: Network | undefined;
   #last: Sample | undefined;
-  #peaks: Peaks = NO_PEAKS;
 
   private constructor(target: Target, process: TrackedProcess, cgroup: Cgroup, network: Network | undefined) {
     this.target = target;
@@ -48,7 +46,7 @@ export class Tracked {
       process?.close();
       return undefined;
     }
-    const network = target.ownNetwork ? Network.open(proc, target.pid) : undefined;
+    const network = target.ownNetwork ? Network.open(`${proc}/${target.pid}/net/dev`) : undefined;
     return new Tracked(target, process!, cgroup, network);
   }
 
@@ -80,13 +78,7 @@ export class Tracked {
         ? {}
         : { before: { at: before.at, cpuUsage: before.cpu.usage, systemUsage: before.system.usage } }),
     };
-    this.#peaks = peaksWith(this.#peaks, this.#last);
     return lives;
-  }
-
-  /** Undefined when it ended before anything could be read. */
-  report(): ResourceReport | undefined {
-    return this.#last && resourceReport(this.#last, this.#peaks);
   }
 
   close(): void {

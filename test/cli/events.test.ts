@@ -46,6 +46,10 @@ describe('events', () => {
     expect(json).toMatch(/"time":(\d{10}),"timeNano":\1\d{9}\}\n$/);
     const template = '{{.Type}}:{{.Action}} {{.Actor.ID}}';
     expect((await gantry('events', ...ended, '--format', template)).out).toBe('volume:create data\n');
+    const everything = '{{.Status}}|{{.ID}}|{{.From}}|{{.Scope}}|{{.Time}}|{{.TimeNano}}|{{json .Actor}}';
+    expect((await gantry('events', ...ended, '--format', everything)).out).toMatch(
+      /^\|\|\|local\|(\d{10})\|\1\d{9}\|\{.*\}\n$/,
+    );
     expect(statSync(journal).mode & 0o777).toBe(0o600);
   });
 
@@ -183,14 +187,76 @@ describe.skipIf(why !== undefined)(`events of containers${why ? ` (skipped: ${wh
     });
   });
 
-  it('images: tag, untag, delete', async () => {
+  it('a volume from its creation by run to its end, and what prune gave back', async () => {
+    const before = events().length;
+    const [named, anonymous] = ['kept:/kept', '/anonymous'];
+    await gantry('run', '--name', 'holder', '-v', named, '-v', anonymous, image, 'true');
+    await gantry('rm', '-v', 'holder');
+    await gantry('container', 'prune', '-f');
+    await gantry('volume', 'prune', '-af');
+    await gantry('network', 'prune', '-f');
+    const all = events().slice(before);
+    const told = all.map(({ Type, Action }) => `${Type} ${Action}`);
+    expect(told).toEqual([
+      ...['volume create', 'volume create', 'container create', 'container attach'],
+      ...[
+        'volume mount',
+        'volume mount',
+        'container start',
+        'container die',
+        'volume unmount',
+        'volume unmount',
+      ],
+      ...['volume destroy', 'container destroy', 'container prune', 'volume destroy', 'volume prune'],
+      'network prune',
+    ]);
+    const id = all.find(({ Action }) => Action === 'start')!.Actor.ID;
+    const mount = all.find(({ Action, Actor }) => Action === 'mount' && Actor.ID === 'kept')!;
+    expect(mount.Actor.Attributes).toEqual({
+      container: id,
+      driver: 'local',
+      destination: '/kept',
+      propagation: '',
+      'read/write': 'true',
+    });
+    expect(all.at(-1)!.Actor).toEqual({ ID: '', Attributes: { reclaimed: expect.stringMatching(/^\d+$/) } });
+    const filtered = await gantry('events', ...ended, '-f', `container=${id}`, '-f', 'type=volume');
+    expect(filtered.out.match(/ volume (un)?mount /g)).toHaveLength(4);
+  });
+
+  it('restart, by hand and by policy: each run has its die and its start', async () => {
+    const before = events().length;
+    await gantry(
+      'run',
+      '-d',
+      '--name',
+      'again',
+      '--restart',
+      'on-failure:1',
+      image,
+      'sh',
+      '-c',
+      'sleep 0.3; exit 3',
+    );
+    await gantry('wait', 'again');
+    await gantry('restart', '-t', '0', 'again');
+    await gantry('rm', '-f', 'again');
+    const told = events()
+      .slice(before)
+      .map(({ Action }) => Action);
+    expect(told.slice(0, 7)).toEqual(['create', 'start', 'die', 'start', 'die', 'start', 'restart']);
+  });
+
+  it('images: tag, untag, delete, prune', async () => {
     await gantry('tag', image, 'box:1');
     await gantry('rmi', 'box:1');
+    await gantry('image', 'prune', '-f');
     const all = events().filter(({ Type }) => Type === 'image');
     expect(all.map(({ Action, Actor }) => `${Action} ${Actor.Attributes.name}`)).toEqual([
       'tag box:1',
       'untag box:1',
       `delete ${image}`,
+      'prune undefined',
     ]);
   });
 });

@@ -292,7 +292,7 @@ describe.skipIf(why !== undefined)(`network${why ? ` (skipped: ${why})` : ''}`, 
     const command = ['unshare', '--mount', 'sh', '-c', script, 'sh', process.execPath];
     const { stderr } = net.run(
       ...command,
-      `${import.meta.dirname}/../../node_modules/.cache/gantry-test/net-${process.pid}/gantry.js`,
+      `${import.meta.dirname}/../../node_modules/.cache/gantry-test/net-${process.pid}/process.js`,
       '--root',
       dir.path,
       'run',
@@ -304,5 +304,33 @@ describe.skipIf(why !== undefined)(`network${why ? ` (skipped: ${why})` : ''}`, 
     );
     expect(stderr).toContain('networks need the CNI plugins bridge, host-local, portmap, firewall');
     expect(stderr).toContain('hint: apt-get install containernetworking-plugins');
+  });
+
+  it('what went over its network is in the report of its end', async () => {
+    const child = net.start(
+      'run',
+      '--name',
+      'used',
+      '--network',
+      'bridge',
+      image,
+      'busybox',
+      'nc',
+      '-l',
+      '-p',
+      '80',
+    );
+    child.stdout!.resume();
+    const address = await eventually(
+      () => inspect('used', '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}') || undefined,
+    );
+    const send = `head -c 100000 /dev/zero | busybox nc -w 2 ${address} 80`;
+    await eventually(() => (net.run('sh', '-c', send).status === 0 ? true : undefined));
+    if (child.exitCode === null) await once(child, 'exit');
+    const used = JSON.parse(inspect('used', '{{json .State.Resources}}'));
+    expect(used.NetworkReceived).toBeGreaterThan(100_000);
+    expect(used.NetworkReceived).toBeLessThan(200_000);
+    expect(used.NetworkSent).toBeGreaterThan(100);
+    net.gantry('rm', 'used');
   });
 });

@@ -4,27 +4,54 @@
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { readdirSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { temporaryDirectory } from '../helpers/layer-fixture.js';
 
+describe('the code cache', () => {
+  const dir = temporaryDirectory();
+  afterAll(() => dir.remove());
+
+  it('is made by the first start, taken by the next, and not for another program', async () => {
+    const format = { bundle: true, format: 'cjs', platform: 'node', logLevel: 'error' } as const;
+    await build({ ...format, entryPoints: ['src/cli/gantry.ts'], outdir: dir.path });
+    const program = join(dir.path, 'process.js');
+    const caches = () => readdirSync(dir.path).filter((name) => name.endsWith('.cache'));
+    const start = () =>
+      spawnSync(process.execPath, [join(dir.path, 'gantry.js')], { encoding: 'utf8' }).stdout;
+    writeFileSync(program, 'console.log("one", require("node:path").basename(__filename));');
+    expect(start()).toBe('one process.js\n');
+    expect(caches()).toHaveLength(1);
+    const made = statSync(join(dir.path, caches()[0]!)).ino;
+    expect(start()).toBe('one process.js\n');
+    expect(statSync(join(dir.path, caches()[0]!)).ino).toBe(made);
+    writeFileSync(join(dir.path, caches()[0]!), 'not a cache');
+    expect(start()).toBe('one process.js\n');
+    expect(statSync(join(dir.path, caches()[0]!)).size).toBeGreaterThan(100);
+    writeFileSync(program, 'console.log("two", require("node:path").basename(__filename));');
+    utimesSync(program, 1, 1);
+    expect(start()).toBe('two process.js\n');
+  });
+});
+
 describe('the gantry process', () => {
   const dir = temporaryDirectory();
-  const entry = join(dir.path, 'gantry.js');
+  const entry = join(dir.path, 'process.js');
   const gantry = (...args: string[]) =>
     spawnSync(process.execPath, [entry, '--root', join(dir.path, 'root'), ...args], { encoding: 'utf8' });
 
   beforeAll(async () => {
     await build({
-      entryPoints: ['src/cli/gantry.ts'],
+      entryPoints: ['src/cli/process.ts'],
       outdir: dir.path,
       bundle: true,
       splitting: true,
       format: 'esm',
       platform: 'node',
       packages: 'bundle',
-      external: ['koffi', 'piscina', 'hash-wasm'],
+      external: ['koffi', 'piscina', 'hash-wasm', 'lz4-napi'],
       banner: {
         js: "import{createRequire as r}from'node:module';const require=r(import.meta.url);",
       },

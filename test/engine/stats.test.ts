@@ -25,6 +25,7 @@ describe("where a container's cgroup is", () => {
     version: 'v1',
     controllers: new Map(),
     swapLimit: false,
+    blockWeight: true,
     ...facts,
   });
   it('v2', () => {
@@ -145,6 +146,21 @@ describe.skipIf(why !== undefined)(`stats of real containers${why ? ` (skipped: 
     }
   }, 60_000);
 
+  it('a container that fills the page cache needs no more memory', async () => {
+    const fill = 'dd if=/dev/zero of=/filler bs=1M count=64 && exec sleep 60';
+    const filler = await background({ name: 'filler' }, fill);
+    try {
+      for (const end = Date.now() + 15_000; Date.now() < end; ) {
+        const [[filling]] = (await collect({ count: 1 })) as [[ContainerStats]];
+        expect(filling.usage.memory).toBeLessThan(16 * MIB);
+        if (filling.sample !== undefined && filling.sample.memory.usage > 60 * MIB) return;
+      }
+      throw new Error('the cache was not filled');
+    } finally {
+      await filler.stop();
+    }
+  }, 30_000);
+
   it('follows containers that come and go', async () => {
     const seen: string[] = [];
     const abort = new AbortController();
@@ -207,7 +223,12 @@ describe.skipIf(why !== undefined)(`stats of real containers${why ? ` (skipped: 
   it('knows nothing to track of one that does not run', async () => {
     const { id } = await createContainer(store, await busyboxImage(store), request({}, 'true'));
     const [record] = await listContainers(store);
-    const layout: CgroupLayout = { version: 'v2', controllers: new Map(), swapLimit: false };
+    const layout: CgroupLayout = {
+      version: 'v2',
+      controllers: new Map(),
+      swapLimit: false,
+      blockWeight: true,
+    };
     expect(supervisionTarget(record!, { NetworkMode: 'none' }, layout)).toBeUndefined();
     await removeContainer(store, id);
   });

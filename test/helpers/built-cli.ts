@@ -12,7 +12,7 @@ export async function buildCli(name: string): Promise<string> {
     `${name}-${process.pid}.mjs`,
   );
   await build({
-    entryPoints: [join(import.meta.dirname, '../../src/cli/gantry.ts')],
+    entryPoints: [join(import.meta.dirname, '../../src/cli/process.ts')],
     outfile,
     bundle: true,
     platform: 'node',

@@ -33,7 +33,7 @@ export class OwnNetwork {
       `net-${process.pid}`,
     );
     await build({
-      entryPoints: ['src/cli/gantry.ts'],
+      entryPoints: ['src/cli/process.ts'],
       outdir: directory,
       bundle: true,
       splitting: true,
@@ -58,8 +58,9 @@ export class OwnNetwork {
     return ['nsenter', ['--target', String(this.#holder.pid), '--net', '--mount', '--', ...command]];
   }
 
-  #gantry(args: readonly string[]): string[] {
-    return [process.execPath, join(this.#script, 'gantry.js'), '--root', this.#root, ...args];
+  /** The words that call the program. */
+  command(...args: string[]): string[] {
+    return [process.execPath, join(this.#script, 'process.js'), '--root', this.#root, ...args];
   }
 
   run(...command: string[]): Finished {
@@ -68,13 +69,18 @@ export class OwnNetwork {
   }
 
   gantry(...args: string[]): Finished {
-    return this.run(...this.#gantry(args));
+    return this.run(...this.command(...args));
   }
 
   /** `gantry run …` in the foreground, beside us. */
   start(...args: string[]): ChildProcess {
-    const [program, all] = this.#inside(this.#gantry(args));
-    return spawn(program, all, { stdio: ['ignore', 'pipe', 'pipe'] });
+    return this.spawn(...this.command(...args));
+  }
+
+  /** Any command, beside us. */
+  spawn(...command: string[]): ChildProcess {
+    const [program, args] = this.#inside(command);
+    return spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
   }
 
   close(): void {

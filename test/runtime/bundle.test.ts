@@ -19,11 +19,14 @@ const input = (own: Partial<BundleInput> = {}): BundleInput => ({
       version: 'v2',
       controllers: new Map(all.map((name) => [name, '/sys/fs/cgroup'])),
       swapLimit: true,
+      blockWeight: true,
     },
     bounding: (1n << 41n) - 1n,
     arch: 'x64',
     kernel: '6.1.0',
-    devices: () => [{ path: '/dev/kvm', type: 'c', major: 10, minor: 232, fileMode: 0o660, uid: 0, gid: 36 }],
+    devices: (path = '/dev/kvm') => [
+      { path, type: 'c', major: 10, minor: 232, fileMode: 0o660, uid: 0, gid: 36 },
+    ],
   },
   ...own,
 });
@@ -121,7 +124,12 @@ describe('the bundle', () => {
   });
 
   it('says what the host cannot limit, and leaves it out', () => {
-    const cgroups = { version: 'v1', controllers: new Map([['memory', '/m']]), swapLimit: false } as const;
+    const cgroups = {
+      version: 'v1',
+      controllers: new Map([['memory', '/m']]),
+      swapLimit: false,
+      blockWeight: true,
+    } as const;
     const hostConfig = hostConfigOf({ Memory: 1 << 30, PidsLimit: 5 });
     const { spec: made, warnings } = bundle(input({ hostConfig, host: { ...input().host, cgroups } }));
     expect(made.linux.resources.memory).toEqual({ limit: 1 << 30 });
@@ -179,6 +187,108 @@ describe('the bundle', () => {
     });
     expect(specText(made)).toContain('{"type":"RLIMIT_CORE","soft":0,"hard":18446744073709551615}');
     expect(made.mounts.some(({ destination }) => destination === '/sbin/docker-init')).toBe(true);
+  });
+});
+
+describe('devices, namespaces, limits of I/O', () => {
+  it('adds a device under its path inside, with its permissions', () => {
+    const own = {
+      Devices: [{ PathOnHost: '/dev/fuse', PathInContainer: '/dev/own', CgroupPermissions: 'rw' }],
+      DeviceCgroupRules: ['c 42:* rmw'],
+    };
+    const { linux } = spec({ hostConfig: hostConfigOf(own) });
+    expect(linux.devices).toEqual([expect.objectContaining({ path: '/dev/own', major: 10, minor: 232 })]);
+    expect(linux.resources.devices.slice(-2)).toEqual([
+      { allow: true, type: 'c', major: 10, minor: 232, access: 'rw' },
+      { allow: true, type: 'c', major: 42, access: 'rmw' },
+    ]);
+    const all = spec({ hostConfig: hostConfigOf({ ...own, Privileged: true }) }).linux;
+    expect(all.devices.map(({ path }) => path)).toEqual(['/dev/kvm', '/dev/own']);
+    expect(all.resources.devices).toEqual([{ allow: true, access: 'rwm' }]);
+  });
+
+  const types = (own: Parameters<typeof hostConfigOf>[0]) =>
+    spec({ hostConfig: hostConfigOf(own) }).linux.namespaces.map(({ type }) => type);
+  it.each([
+    [{ PidMode: 'host' }, ['mount', 'uts', 'ipc', 'network', 'cgroup']],
+    [{ IpcMode: 'host' }, ['mount', 'uts', 'pid', 'network', 'cgroup']],
+    [{ UTSMode: 'host' }, ['mount', 'pid', 'ipc', 'network', 'cgroup']],
+    [{ CgroupnsMode: 'host' }, ['mount', 'uts', 'pid', 'ipc', 'network']],
+  ])('%j leaves one namespace out', (own, expected) => expect(types(own)).toEqual(expected));
+
+  it("has no hostname in the host's UTS namespace, and its /dev/shm in its IPC namespace", () => {
+    expect(spec({ hostConfig: hostConfigOf({ UTSMode: 'host' }) })).not.toHaveProperty('hostname');
+    expect(mountAt({ hostConfig: hostConfigOf({ IpcMode: 'host' }) }, '/dev/shm')).toMatchObject({
+      type: 'bind',
+      source: '/dev/shm',
+    });
+    expect(mountAt({ hostConfig: hostConfigOf({ IpcMode: 'none' }) }, '/dev/shm')).toBeUndefined();
+  });
+
+  it('opens low ports and pings in a network of its own, and keeps what was asked for', () => {
+    const sysctl = (own: Parameters<typeof hostConfigOf>[0]) =>
+      spec({ hostConfig: hostConfigOf(own), settings: { Cmd: ['x'], Domainname: 'd' } }).linux.sysctl;
+    expect(sysctl({ Sysctls: { 'net.ipv4.ip_unprivileged_port_start': '80' } })).toEqual({
+      'net.ipv4.ip_unprivileged_port_start': '80',
+      'net.ipv4.ping_group_range': '0 2147483647',
+      'kernel.domainname': 'd',
+    });
+    expect(sysctl({ NetworkMode: 'host' })).toEqual({ 'kernel.domainname': 'd' });
+  });
+
+  it('limits block I/O by the numbers of a device, and tells what the host cannot', () => {
+    const hostConfig = hostConfigOf({
+      BlkioWeight: 300,
+      BlkioWeightDevice: [{ Path: '/dev/vda', Weight: 200 }],
+      BlkioDeviceReadBps: [{ Path: '/dev/vda', Rate: 1000 }],
+    });
+    const throttleReadBpsDevice = [{ major: 10, minor: 232, rate: 1000 }];
+    const made = (controller: string, blockWeight: boolean) => {
+      const cgroups = {
+        version: 'v1',
+        controllers: new Map([[controller, '/c']]),
+        swapLimit: false,
+        blockWeight,
+      } as const;
+      const { spec, warnings } = bundle(input({ hostConfig, host: { ...input().host, cgroups } }));
+      return { blockIO: spec.linux.resources.blockIO, warnings };
+    };
+    expect(made('blkio', true)).toEqual({
+      blockIO: {
+        weight: 300,
+        weightDevice: [{ major: 10, minor: 232, weight: 200 }],
+        throttleReadBpsDevice,
+      },
+      warnings: [],
+    });
+    expect(made('blkio', false)).toEqual({
+      blockIO: { throttleReadBpsDevice },
+      warnings: [expect.stringContaining('Weight discarded')],
+    });
+    expect(made('memory', false)).toEqual({
+      warnings: [expect.stringContaining('Block I/O limits discarded')],
+    });
+  });
+
+  it('discards on cgroup v2 what only v1 has', () => {
+    const hostConfig = hostConfigOf({ Memory: 1 << 30, MemorySwappiness: 10, OomKillDisable: true });
+    const two = bundle(input({ hostConfig }));
+    expect(two.spec.linux.resources.memory).toEqual({ limit: 1 << 30, swap: 2 ** 31 });
+    expect(two.warnings).toHaveLength(2);
+    const cgroups = {
+      version: 'v1',
+      controllers: new Map([['memory', '/m']]),
+      swapLimit: true,
+      blockWeight: false,
+    } as const;
+    expect(
+      bundle(input({ hostConfig, host: { ...input().host, cgroups } })).spec.linux.resources.memory,
+    ).toMatchObject({ swappiness: 10, disableOOMKiller: true });
+  });
+
+  it('takes a period and a quota of CPU', () => {
+    const own = hostConfigOf({ CpuPeriod: 50000, CpuQuota: 25000 });
+    expect(spec({ hostConfig: own }).linux.resources.cpu).toEqual({ period: 50000, quota: 25000 });
   });
 });
 

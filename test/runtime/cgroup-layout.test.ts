@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { cgroupLayout, oomKills } from '../../src/runtime/cgroup-layout.js';
+import { cgroupLayout } from '../../src/runtime/cgroup-layout.js';
 
 const files = (texts: Readonly<Record<string, string>>) => ({
   read: (path: string) => texts[path],
@@ -14,13 +14,10 @@ it('knows pure v2', () => {
     '/proc/self/mountinfo': unified('/sys/fs/cgroup'),
     '/sys/fs/cgroup/cgroup.controllers': 'cpuset cpu io memory pids\n',
     '/proc/swaps': '',
-    '/sys/fs/cgroup/gantry/x/memory.events': 'low 0\noom 2\noom_kill 1\n',
   });
   const layout = cgroupLayout(host);
   expect(layout).toMatchObject({ version: 'v2', swapLimit: true });
   expect([...layout.controllers.keys()]).toEqual(['cpuset', 'cpu', 'io', 'memory', 'pids']);
-  expect(oomKills(layout, 'x', host)).toBe(1);
-  expect(oomKills(layout, 'gone', host)).toBe(0);
 });
 
 it('knows v1, with and without swap accounting', () => {
@@ -29,10 +26,7 @@ it('knows v1, with and without swap accounting', () => {
   expect(layout).toMatchObject({ version: 'v1', swapLimit: false });
   expect(layout.controllers.get('cpuacct')).toBe('/sys/fs/cgroup/cpu,cpuacct');
   const swap = '/sys/fs/cgroup/memory/memory.memsw.limit_in_bytes';
-  const oom = '/sys/fs/cgroup/memory/gantry/x/memory.oom_control';
-  const host = files({ '/proc/self/mountinfo': mountinfo, [swap]: '', [oom]: 'under_oom 0\noom_kill 3\n' });
-  expect(cgroupLayout(host).swapLimit).toBe(true);
-  expect(oomKills(cgroupLayout(host), 'x', host)).toBe(3);
+  expect(cgroupLayout(files({ '/proc/self/mountinfo': mountinfo, [swap]: '' })).swapLimit).toBe(true);
 });
 
 it('knows a hybrid, and what its v2 side still holds', () => {

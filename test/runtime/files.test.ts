@@ -56,7 +56,7 @@ it('on a bridge a container is in its hosts, and name servers on the loopback of
   const options = {
     hostname: 'box',
     network: 'bridge',
-    address: '172.17.0.2',
+    addresses: ['172.17.0.2'],
     extraHosts: [],
     hostEtc: directory,
     upstream: join(directory, 'upstream'),
@@ -65,6 +65,44 @@ it('on a bridge a container is in its hosts, and name servers on the loopback of
   expect(networkTexts(options)['resolv.conf']).toBe('nameserver 10.0.0.53\n');
   writeFileSync(join(directory, 'resolv.conf'), 'nameserver 127.0.0.1\nnameserver 10.1.1.1\n');
   expect(networkTexts(options)['resolv.conf']).toBe('nameserver 10.1.1.1\n');
+});
+
+it('--dns, --dns-search and --dns-option each replace the lines of their kind', () => {
+  writeFileSync(
+    join(directory, 'resolv.conf'),
+    'nameserver 10.0.0.53\nsearch corp\noptions timeout:1\n# by hand\n',
+  );
+  const resolvConf = (servers: string[], search: string[], options: string[]) =>
+    networkTexts({
+      hostname: 'box',
+      network: 'host',
+      extraHosts: [],
+      hostEtc: directory,
+      dns: { servers, search, options },
+    })['resolv.conf'];
+  expect(resolvConf(['192.0.2.1'], [], [])).toBe(
+    'search corp\noptions timeout:1\n# by hand\nnameserver 192.0.2.1\n',
+  );
+  expect(resolvConf([], ['a.example', 'b.example'], ['ndots:2'])).toBe(
+    'nameserver 10.0.0.53\n# by hand\nsearch a.example b.example\noptions ndots:2\n',
+  );
+  expect(resolvConf([], ['.'], [])).toBe('nameserver 10.0.0.53\noptions timeout:1\n# by hand\n');
+});
+
+it('host-gateway is where the host is, and a domain comes before the short name', () => {
+  const hosts = (own: object) =>
+    networkTexts({
+      hostname: 'box',
+      domainname: 'example.org',
+      network: 'bridge',
+      extraHosts: ['up:host-gateway'],
+      hostEtc: directory,
+      ...own,
+    }).hosts;
+  const there = hosts({ addresses: ['172.17.0.2'], gateway: '172.17.0.1' });
+  expect(there).toContain('\n172.17.0.2\tbox.example.org box\n172.17.0.1\tup\n');
+  expect(hosts({})).not.toContain('up');
+  expect(hosts({ network: 'host' })).toBe('127.0.0.1\tup\n');
 });
 
 describe('a process by pid and start time', () => {

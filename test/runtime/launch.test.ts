@@ -12,7 +12,8 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { newContainerID } from '../../src/core/ids.js';
-import { bundle, specText } from '../../src/runtime/bundle.js';
+import { bundle } from '../../src/runtime/bundle.js';
+import { writeBundle } from '../../src/runtime/bundle-directory.js';
 import { boundingSet } from '../../src/runtime/capabilities.js';
 import { cgroupLayout } from '../../src/runtime/cgroup-layout.js';
 import type { ContainerSettings, HostConfig } from '../../src/runtime/create-request.js';
@@ -66,8 +67,8 @@ for (const name of ['crun', 'runc']) {
           devices: hostDevices,
         },
       });
-      writeFileSync(join(place, 'config.json'), specText(spec));
       const runtime = chooseRuntime({ forced: name, cgroups, stateDirectory: join(directory, 'state') });
+      writeBundle(place, spec, runtime);
       const launched = await launch({
         runtime,
         id,
@@ -111,6 +112,30 @@ for (const name of ['crun', 'runc']) {
       expect(await output).toBe('typed');
       await container.remove();
       expect(await run({ Cmd: ['cat'] })).toMatchObject({ code: 0, stdout: '' });
+    });
+
+    it.runIf(name === 'crun')('compiles the same seccomp profile once', async () => {
+      const filter = async (hostConfig: Partial<HostConfig>) => {
+        const container = await prepare({ Cmd: ['cat', '/proc/self/status'] }, hostConfig);
+        const program = readFileSync(join(directory, 'state/crun', container.id, 'seccomp.bpf'));
+        const config = readFileSync(join(directory, container.id.slice(0, 12), 'config.json'), 'utf8');
+        const output = text(container.stdout);
+        await container.start();
+        await container.exited;
+        await container.remove();
+        expect(/Seccomp:\s+(\d)/.exec(await output)?.[1]).toBe('2');
+        return {
+          program,
+          given: config.includes(`"run.oci.seccomp_bpf_data":"${program.toString('base64')}"`),
+        };
+      };
+      rmSync(join(directory, 'state/crun-seccomp'), { recursive: true, force: true });
+      const [first, second] = [await filter({}), await filter({})];
+      expect(first.given).toBe(false);
+      expect(second).toEqual({ program: first.program, given: true });
+      const other = await filter({ CapAdd: ['SYS_ADMIN'] });
+      expect(other.given).toBe(false);
+      expect(other.program).not.toEqual(first.program);
     });
 
     it('tells 128 + n by signal n', async () => {

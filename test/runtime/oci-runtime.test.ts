@@ -5,7 +5,12 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { chooseRuntime } from '../../src/runtime/oci-runtime.js';
 import { runtimeError, startExitCode } from '../../src/runtime/runtime-error.js';
 
-const cgroups = { version: 'v2', controllers: new Map<string, string>(), swapLimit: true } as const;
+const cgroups = {
+  version: 'v2',
+  controllers: new Map<string, string>(),
+  swapLimit: true,
+  blockWeight: true,
+} as const;
 
 describe('the choice of a runtime', () => {
   let directory: string;
@@ -25,6 +30,7 @@ describe('the choice of a runtime', () => {
     expect(choose()).toEqual({
       name: 'crun',
       path: crun,
+      state: join(directory, 'state/crun'),
       command: [crun, '--root', join(directory, 'state/crun'), '--cgroup-manager=cgroupfs'],
       createPrefix: [],
     });

@@ -33,16 +33,31 @@ export const eventsCommand = (session: Session): Command =>
 
 function show({ event, line }: EventLine, format: string | undefined): string {
   if (format === 'json' || format === '{{json .}}') return `${line}\n`;
-  if (format) return renderObject(event, format);
+  if (format) return renderObject(templateFields({ event, line }), format);
   const { Type, Action, Actor } = event;
   const attributes = Object.entries(Actor.Attributes).sort(([a], [b]) => (a < b ? -1 : 1));
   const told = attributes.map(([key, value]) => `${key}=${value}`).join(', ');
   return `${timeText(line)} ${Type} ${Action} ${Actor.ID}${told && ` (${told})`}\n`;
 }
 
+/** In Go's names, as docker's templates have them. */
+const templateFields = ({ event, line }: EventLine) => ({
+  Status: event.status ?? '',
+  ID: event.id ?? '',
+  From: event.from ?? '',
+  Type: event.Type,
+  Action: event.Action,
+  Actor: event.Actor,
+  Scope: event.scope,
+  Time: event.time,
+  TimeNano: nanosOf(line),
+});
+
+const nanosOf = (line: string): string => /"timeNano":(\d+)\}$/.exec(line)?.[1] ?? '0';
+
 /** Local time with all nine digits, and the zone as `Z` or `+02:00`. */
 function timeText(line: string): string {
-  const nanos = BigInt(/"timeNano":(\d+)\}$/.exec(line)?.[1] ?? 0);
+  const nanos = BigInt(nanosOf(line));
   const time = new Date(Number(nanos / 1_000_000n));
   const east = -time.getTimezoneOffset();
   const local = new Date(time.getTime() + east * 60_000).toISOString().slice(0, 19);

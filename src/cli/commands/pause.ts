@@ -28,8 +28,11 @@ export const waitCommand = (session: Session): Command =>
     async (names: string[]) => {
       const { waitContainer } = await import('../../engine/stop-container.js');
       const store = await openSessionStore(session);
-      await eachName(session, names, async (name) =>
-        String(await waitContainer(store, name, session.signal)),
+      await eachName(
+        session,
+        names,
+        (name) => waitContainer(store, name, session.signal),
+        (_name, code) => String(code),
       );
     },
   );

@@ -34,14 +34,10 @@ export const stopCommand = (session: Session): Command =>
 
 export const restartCommand = (session: Session): Command =>
   stopping('restart', 'Restart one or more containers').action(async (names: string[], flags: StopFlags) => {
-    const { stopContainer } = await import('../../engine/stop-container.js');
-    const { startDetached } = await import('../../engine/start-detached.js');
+    const { restartContainer } = await import('../../engine/restart-container.js');
     const store = await openSessionStore(session);
-    await eachName(session, names, async (name) => {
-      await stopContainer(store, name, options(flags));
-      await startDetached(store, name, detached(session));
-      return name;
-    });
+    const how = { stop: options(flags), start: detached(session) };
+    await eachName(session, names, (name) => restartContainer(store, name, how));
   });
 
 export const killCommand = (session: Session): Command =>

@@ -9,6 +9,8 @@ import { openSessionStore, type Session } from '../session.js';
 export const updateCommand = (session: Session): Command =>
   command('update', 'Update configuration of one or more containers', '[OPTIONS] CONTAINER [CONTAINER...]')
     .argument('<CONTAINER...>')
+    .option('--cpu-period <int>', 'Limit CPU CFS (Completely Fair Scheduler) period')
+    .option('--cpu-quota <int>', 'Limit CPU CFS (Completely Fair Scheduler) quota')
     .option('--cpus <decimal>', 'Number of CPUs')
     .option('-c, --cpu-shares <int>', 'CPU shares (relative weight)')
     .option('--cpuset-cpus <string>', 'CPUs in which to allow execution (0-3, 0,1)')

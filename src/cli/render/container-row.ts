@@ -63,7 +63,7 @@ export function statusLine(state: ContainerState, now: number): string {
     case 'created':
       return 'Created';
     case 'running':
-      return `Up ${since(state.StartedAt)}`;
+      return `Up ${since(state.StartedAt)}${health(state)}`;
     case 'paused':
       return `Up ${since(state.StartedAt)} (Paused)`;
     case 'restarting':
@@ -75,4 +75,9 @@ export function statusLine(state: ContainerState, now: number): string {
     case 'dead':
       return 'Dead';
   }
+}
+
+function health({ Health }: ContainerState): string {
+  if (Health === undefined) return '';
+  return Health.Status === 'starting' ? ' (health: starting)' : ` (${Health.Status})`;
 }

@@ -9,6 +9,7 @@ import { fixedBuffer } from '../ffi.js';
 import type { Compression } from '../oci/media-types.js';
 import { type Inflater, type InflaterBackend, type OutputTarget, pushBytes } from './inflater.js';
 import { loadIsal } from './isal.js';
+import { loadLz4 } from './lz4.js';
 import { type Codec, StreamInflater } from './stream-inflater.js';
 import { loadZlib } from './zlib.js';
 import { loadZstd } from './zstd.js';
@@ -75,6 +76,7 @@ export async function chooseDecompressors(choice: BackendChoice = {}): Promise<D
     break;
   }
   const makeZstd = loadZstd();
+  const makeLz4 = loadLz4();
   const complete = makeGzip !== undefined && makeZstd !== undefined;
   const node = complete ? undefined : await import('./node-zlib.js');
   const zstd = makeZstd !== undefined ? 'libzstd' : node?.nodeDecodes('zstd') ? 'node-zstd' : undefined;
@@ -83,15 +85,17 @@ export async function chooseDecompressors(choice: BackendChoice = {}): Promise<D
     zstd,
     create(compression, target) {
       if (compression === 'none') return new Passthrough(target);
-      const make = compression === 'gzip' ? makeGzip : makeZstd;
+      const make = { gzip: makeGzip, zstd: makeZstd, lz4: makeLz4 }[compression];
       if (make !== undefined) return new StreamInflater(make(), target);
-      if (node?.nodeDecodes(compression)) return new node.NodeInflater(compression, target);
+      if (compression !== 'lz4' && node?.nodeDecodes(compression)) {
+        return new node.NodeInflater(compression, target);
+      }
+      const [soname, pkg] =
+        compression === 'lz4' ? ['liblz4.so.1', 'liblz4-1'] : ['libzstd.so.1', 'libzstd1'];
       throw new GantryError(
         'ERR_UNSUPPORTED',
-        'this host cannot decode zstd layers: libzstd.so.1 was not found',
-        {
-          hint: 'apt-get install libzstd1',
-        },
+        `this host cannot decode ${compression} data: ${soname} was not found`,
+        { hint: `apt-get install ${pkg}` },
       );
     },
   };

@@ -30,10 +30,11 @@ export type InflaterBackend = 'isa-l' | 'zlib' | 'node-zlib' | 'libzstd' | 'node
 export const corrupt = (kind: string, what: string): GantryError =>
   new GantryError('ERR_LAYER_INVALID', `layer blob: invalid ${kind} stream: ${what}`);
 
-/** Compression by magic number (RFC 1952, RFC 8878); 'none' for anything else, which must then be a tar. */
+/** Compression by magic number (RFC 1952, RFC 8878, LZ4 frame format); 'none' for anything else, which must then be a tar. */
 export function sniffCompression(bytes: Uint8Array): Compression {
   if (bytes[0] === 0x1f && bytes[1] === 0x8b) return 'gzip';
   if (bytes[0] === 0x28 && bytes[1] === 0xb5 && bytes[2] === 0x2f && bytes[3] === 0xfd) return 'zstd';
+  if (bytes[0] === 0x04 && bytes[1] === 0x22 && bytes[2] === 0x4d && bytes[3] === 0x18) return 'lz4';
   return 'none';
 }
 

@@ -3,14 +3,15 @@
  * target's regions, and the rule for what follows the end of a gzip member or zstd frame.
  *
  *   gzip: another member (1f…), or zero padding up to the end of the blob, as gzip(1) accepts; else an error
- *   zstd: another frame, which the library judges itself
+ *   zstd, lz4: another frame, which the library judges itself
  */
 import { AddressCache, addressOf } from '../ffi.js';
+import type { Compression } from '../oci/media-types.js';
 import { corrupt, type Inflater, type OutputTarget } from './inflater.js';
 
 /** One stream of a C library. Addresses are raw pointers; `step` consumes input and fills output. */
 export interface Codec {
-  readonly format: 'gzip' | 'zstd';
+  readonly format: Exclude<Compression, 'none'>;
   readonly availIn: number;
   readonly availOut: number;
   input(address: number, length: number): void;

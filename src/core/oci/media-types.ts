@@ -34,9 +34,11 @@ export const isConfigType = (type: string): boolean =>
 export const isSchema1Type = (type: string): boolean =>
   type === MEDIA_TYPE.schema1 || type === MEDIA_TYPE.schema1Signed;
 
-export type Compression = 'none' | 'gzip' | 'zstd';
+export type LayerCompression = 'none' | 'gzip' | 'zstd';
+/** lz4 has no media type: it is met in archives alone. */
+export type Compression = LayerCompression | 'lz4';
 
-const LAYER_COMPRESSION: Readonly<Record<string, Compression>> = {
+const LAYER_COMPRESSION: Readonly<Record<string, LayerCompression>> = {
   [MEDIA_TYPE.ociLayer]: 'none',
   [MEDIA_TYPE.ociLayerGzip]: 'gzip',
   [MEDIA_TYPE.ociLayerZstd]: 'zstd',
@@ -45,5 +47,12 @@ const LAYER_COMPRESSION: Readonly<Record<string, Compression>> = {
   [MEDIA_TYPE.dockerLayerZstd]: 'zstd',
 };
 
+/** The OCI media type of a layer's blob. */
+export const LAYER_TYPE: Readonly<Record<LayerCompression, string>> = {
+  none: MEDIA_TYPE.ociLayer,
+  gzip: MEDIA_TYPE.ociLayerGzip,
+  zstd: MEDIA_TYPE.ociLayerZstd,
+};
+
 /** The compression a layer's media type declares; undefined for foreign and unknown types, which are refused. */
-export const layerCompression = (type: string): Compression | undefined => LAYER_COMPRESSION[type];
+export const layerCompression = (type: string): LayerCompression | undefined => LAYER_COMPRESSION[type];

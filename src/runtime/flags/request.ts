@@ -2,25 +2,37 @@
  * `run`'s flags to Docker's create request. Reading files and the caller's environment is passed in, so this is a
  * pure function of what it is given.
  */
+import { resolve } from 'node:path';
 import { errnoCode, GantryError } from '../../core/errors.js';
 import { capabilitiesFor } from '../capabilities.js';
 import type { ContainerSettings, CreateRequest, HostConfig } from '../create-request.js';
 import { parseLogConfig } from '../log-config.js';
 import { checkContainerName } from '../names.js';
+import { SHM_BYTES } from '../namespaces.js';
 import { parseRestartPolicy, type RestartPolicy } from '../restart-policy.js';
 import type { RunFlags } from '../run-flags.js';
 import { parseSignal } from '../signals.js';
+import { blockIoOf } from './block-io.js';
+import { checkDeviceRule, parseDevice } from './device.js';
 import { type Environment, environment, labels } from './environment.js';
-import { invalid, invalidFlag } from './invalid.js';
+import { healthcheck } from './health.js';
+import { invalid } from './invalid.js';
+import { nameResolution } from './name-resolution.js';
+import { namespaceModes } from './namespaces.js';
+import { parseNetworks } from './network.js';
 import { parsePorts } from './ports.js';
-import { limitsOf, parseUlimit } from './resources.js';
+import { integer, limitsOf, parseUlimit } from './resources.js';
+import { securityOptions } from './security.js';
 import { parseSize } from './size.js';
-import { absoluteBind, parseBind, parseMount, parseTmpfs } from './volume.js';
+import { parseSysctls } from './sysctl.js';
+import { absoluteBind, checkVolumesFrom, parseBind, parseMount, parseTmpfs } from './volume.js';
 
 export interface FlagContext {
   readonly env: Environment;
   readonly cwd: string;
   readonly cpuCount: number;
+  /** The network where no flag names one: GANTRY_DEFAULT_NETWORK. `none` without it. */
+  readonly defaultNetwork?: string;
   /** Reads a file that a flag names. */
   readFile(path: string): string;
 }
@@ -44,10 +56,25 @@ function checkHostname(name: string): string {
   return name;
 }
 
-function stopTimeout(text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
-  if (!/^-?\d+$/.test(text)) throw invalidFlag(text, '--stop-timeout', 'expected a number of seconds');
-  return Number(text);
+function oomScore(text: string | undefined): number {
+  const score = integer(text, '--oom-score-adj') ?? 0;
+  if (score >= -1000 && score <= 1000) return score;
+  throw invalid(`Invalid value ${score}, range for oom score adj is [-1000, 1000]`);
+}
+
+/** Docker's flags that there is nothing behind. */
+function refuse({ link, gpus }: RunFlags): void {
+  const [flag, hint] =
+    link !== undefined
+      ? [
+          '--link',
+          'containers of one network know each other by name: gantry network create NAME, --network NAME',
+        ]
+      : gpus !== undefined
+        ? ['--gpus', 'give the device nodes with --device and the libraries with -v']
+        : [];
+  if (flag === undefined || hint === undefined) return;
+  throw new GantryError('ERR_UNSUPPORTED', `${flag} is not supported`, { hint });
 }
 
 function settings(
@@ -62,11 +89,13 @@ function settings(
     bind.kind === 'anonymous' ? [[bind.target, {}] as const] : [],
   );
   const { exposed } = parsePorts(list(flags.publish), list(flags.expose));
-  const timeout = stopTimeout(flags.stopTimeout);
+  const timeout = integer(flags.stopTimeout, '--stop-timeout');
+  const health = healthcheck(flags);
   const attached = !flags.detach;
   if (flags.stopSignal !== undefined) parseSignal(flags.stopSignal);
   return {
     Hostname: flags.hostname === undefined ? '' : checkHostname(flags.hostname),
+    Domainname: flags.domainname === undefined ? '' : checkHostname(flags.domainname),
     User: flags.user ?? '',
     AttachStdin: attached && (flags.interactive ?? false),
     AttachStdout: attached,
@@ -85,32 +114,8 @@ function settings(
     Labels: labels(read(flags.labelFile), list(flags.label)),
     ...(flags.stopSignal === undefined ? {} : { StopSignal: flags.stopSignal }),
     ...(timeout === undefined ? {} : { StopTimeout: timeout }),
+    ...(health === undefined ? {} : { Healthcheck: health }),
   };
-}
-
-function securityOptions(flags: RunFlags, context: FlagContext): string[] {
-  return list(flags.securityOpt).map((option) => {
-    const [key, value] = option.split(/[=:](.*)/s) as [string, string?];
-    if (key === 'no-new-privileges') return option;
-    if (key !== 'seccomp' || value === undefined) {
-      throw invalid(
-        `invalid --security-opt ${JSON.stringify(option)}: expected seccomp=unconfined|FILE or no-new-privileges`,
-      );
-    }
-    // The profile itself is kept, as Docker does: the container must not change when the file does.
-    return value === 'unconfined' || value === 'builtin' ? option : `seccomp=${fileText(context, value)}`;
-  });
-}
-
-/** Without `--network` nothing is set up, unless ports are to be published. */
-function network({ network: mode, publish, publishAll }: RunFlags): string {
-  if (mode === undefined) return publish !== undefined || publishAll ? 'bridge' : 'none';
-  if (mode === 'default') return 'bridge';
-  if (/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(mode)) return mode;
-  throw new GantryError(
-    'ERR_UNSUPPORTED',
-    `network ${mode} not found: expected "none", "host", "bridge" or the name of a network`,
-  );
 }
 
 function restartPolicy({ restart, rm }: RunFlags): RestartPolicy {
@@ -120,7 +125,7 @@ function restartPolicy({ restart, rm }: RunFlags): RestartPolicy {
   return policy;
 }
 
-function hostConfig(flags: RunFlags, context: FlagContext): HostConfig {
+function hostConfig(flags: RunFlags, context: FlagContext, NetworkMode: string): HostConfig {
   const binds = list(flags.volume).map((spec) => absoluteBind(spec, context.cwd));
   const mounts = list(flags.mount).map(parseMount);
   const tmpfs = list(flags.tmpfs).map(parseTmpfs);
@@ -131,7 +136,10 @@ function hostConfig(flags: RunFlags, context: FlagContext): HostConfig {
     ...(named.length === 0 ? {} : { Binds: named }),
     ...(mounts.length === 0 ? {} : { Mounts: mounts }),
     ...(tmpfs.length === 0 ? {} : { Tmpfs: Object.fromEntries(tmpfs) }),
-    NetworkMode: network(flags),
+    ...(flags.volumesFrom === undefined ? {} : { VolumesFrom: flags.volumesFrom.map(checkVolumesFrom) }),
+    ...(flags.cidfile === undefined ? {} : { ContainerIDFile: resolve(context.cwd, flags.cidfile) }),
+    ...(flags.volatile ? { Volatile: true } : {}),
+    NetworkMode,
     ...(flags.publish === undefined ? {} : { PortBindings: parsePorts(flags.publish, []).bindings }),
     ...(flags.publishAll ? { PublishAllPorts: true } : {}),
     RestartPolicy: restartPolicy(flags),
@@ -142,20 +150,22 @@ function hostConfig(flags: RunFlags, context: FlagContext): HostConfig {
     CapAdd: list(flags.capAdd),
     CapDrop: list(flags.capDrop),
     GroupAdd: list(flags.groupAdd),
-    SecurityOpt: securityOptions(flags, context),
-    ExtraHosts: list(flags.addHost).map(checkExtraHost),
+    ...securityOptions(list(flags.securityOpt), (path) => fileText(context, path)),
+    ...nameResolution(flags),
+    ...namespaceModes(flags),
+    Sysctls: parseSysctls(list(flags.sysctl)),
+    Devices: list(flags.device).map(parseDevice),
+    DeviceCgroupRules: list(flags.deviceCgroupRule).map(checkDeviceRule),
     Ulimits: list(flags.ulimit).map(parseUlimit),
     ...(flags.init === undefined ? {} : { Init: flags.init }),
     ...limitsOf(flags, context.cpuCount),
-    ShmSize: flags.shmSize === undefined ? 0 : parseSize(flags.shmSize),
+    ...blockIoOf(flags),
+    OomKillDisable: flags.oomKillDisable ?? false,
+    OomScoreAdj: oomScore(flags.oomScoreAdj),
+    ShmSize: flags.shmSize === undefined ? SHM_BYTES : parseSize(flags.shmSize),
     ...(flags.runtime === undefined ? {} : { Runtime: flags.runtime }),
     ...(flags.annotation === undefined ? {} : { Annotations: labels([], flags.annotation) }),
   };
-}
-
-function checkExtraHost(entry: string): string {
-  if (/^[^:=\s]+[:=]\S+$/.test(entry)) return entry.replace('=', ':');
-  throw invalidFlag(entry, '--add-host', `bad format for add-host: ${JSON.stringify(entry)}`);
 }
 
 /** Throws ERR_INVALID_ARGUMENT with Docker's wording; ERR_UNSUPPORTED for a network mode that gantry does not know. */
@@ -165,9 +175,14 @@ export function createRequest(
   command: readonly string[],
   context: FlagContext,
 ): CreateRequest {
+  refuse(flags);
+  const networks = parseNetworks(flags, context.defaultNetwork ?? 'none');
   return {
     ...(flags.name === undefined ? {} : { name: checkContainerName(flags.name) }),
+    ...(flags.statsOnExit === undefined ? {} : { statsOnExit: resolve(context.cwd, flags.statsOnExit) }),
+    ...(flags.warm === undefined ? {} : { warm: flags.warm }),
     config: settings(flags, image, command, context),
-    hostConfig: hostConfig(flags, context),
+    hostConfig: hostConfig(flags, context, networks.mode),
+    networkingConfig: { EndpointsConfig: networks.endpoints },
   };
 }

@@ -1,6 +1,6 @@
 /**
- * Limits: `-m`, `--memory-swap`, `--memory-reservation`, `--cpus`, `--cpu-shares`, `--cpuset-cpus`, `--cpuset-mems`,
- * `--pids-limit`, `--ulimit`, read and checked by Docker's rules.
+ * Limits: `-m`, `--memory-swap`, `--memory-reservation`, `--memory-swappiness`, `--cpus`, `--cpu-period`, `--cpu-quota`,
+ * `--cpu-shares`, `--cpuset-cpus`, `--cpuset-mems`, `--pids-limit`, `--ulimit`, read and checked by Docker's rules.
  */
 import type { HostConfig, Ulimit } from '../create-request.js';
 import type { RunFlags } from '../run-flags.js';
@@ -12,7 +12,10 @@ type Limits = Pick<
   | 'Memory'
   | 'MemorySwap'
   | 'MemoryReservation'
+  | 'MemorySwappiness'
   | 'NanoCpus'
+  | 'CpuPeriod'
+  | 'CpuQuota'
   | 'CpuShares'
   | 'CpusetCpus'
   | 'CpusetMems'
@@ -48,7 +51,7 @@ function size(value: string, flag: string): number {
   }
 }
 
-function integer(value: string | undefined, flag: string): number | undefined {
+export function integer(value: string | undefined, flag: string): number | undefined {
   if (value === undefined) return undefined;
   if (!/^-?\d+$/.test(value)) throw invalidFlag(value, flag, 'expected a whole number');
   return Number(value);
@@ -88,11 +91,8 @@ export function parseUlimit(text: string): Ulimit {
 }
 
 /** Docker's rules between the limits. Also for requests that did not come from flags. */
-export function checkLimits(
-  limits: Partial<Pick<HostConfig, 'Memory' | 'MemorySwap' | 'MemoryReservation' | 'NanoCpus'>>,
-  cpuCount: number,
-): void {
-  const { Memory = 0, MemorySwap = 0, MemoryReservation = 0, NanoCpus = 0 } = limits;
+export function checkLimits(limits: Partial<Limits>, cpuCount: number): void {
+  const { Memory = 0, MemorySwap = 0, MemoryReservation = 0, MemorySwappiness } = limits;
   if (Memory !== 0 && Memory < MIN_MEMORY) throw invalid('Minimum memory limit allowed is 6MB');
   if (Memory > 0 && MemorySwap > 0 && MemorySwap < Memory) {
     throw invalid('Minimum memoryswap limit should be larger than memory limit, see usage');
@@ -103,6 +103,23 @@ export function checkLimits(
   if (Memory > 0 && MemoryReservation > Memory) {
     throw invalid('Minimum memory limit can not be less than memory reservation limit, see usage');
   }
+  const swappiness = MemorySwappiness ?? 0;
+  if (swappiness < 0 || swappiness > 100) {
+    throw invalid(`invalid value: ${swappiness}. Valid memory swappiness range is 0-100`);
+  }
+  checkCpus(limits, cpuCount);
+}
+
+function checkCpus({ NanoCpus = 0, CpuPeriod = 0, CpuQuota = 0 }: Partial<Limits>, cpuCount: number): void {
+  if (NanoCpus > 0 && (CpuPeriod > 0 || CpuQuota > 0)) {
+    throw invalid(
+      `Conflicting options: Nano CPUs and CPU ${CpuPeriod > 0 ? 'Period' : 'Quota'} cannot both be set`,
+    );
+  }
+  if (CpuPeriod !== 0 && (CpuPeriod < 1000 || CpuPeriod > 1_000_000)) {
+    throw invalid('CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)');
+  }
+  if (CpuQuota > 0 && CpuQuota < 1000) throw invalid('CPU cfs quota can not be less than 1ms (i.e. 1000)');
   if (NanoCpus < 0 || NanoCpus > cpuCount * 1e9) {
     throw invalid(
       `range of CPUs is from 0.01 to ${cpuCount}.00, as there are only ${cpuCount} CPUs available`,
@@ -114,6 +131,8 @@ export function checkLimits(
 export function givenLimits(flags: RunFlags): Partial<Limits> {
   const pids = integer(flags.pidsLimit, '--pids-limit');
   const shares = integer(flags.cpuShares, '--cpu-shares');
+  const period = integer(flags.cpuPeriod, '--cpu-period');
+  const quota = integer(flags.cpuQuota, '--cpu-quota');
   return {
     ...(flags.memory === undefined ? {} : { Memory: size(flags.memory, '-m, --memory') }),
     ...(flags.memorySwap === undefined
@@ -123,6 +142,8 @@ export function givenLimits(flags: RunFlags): Partial<Limits> {
       ? {}
       : { MemoryReservation: size(flags.memoryReservation, '--memory-reservation') }),
     ...(flags.cpus === undefined ? {} : { NanoCpus: parseCpus(flags.cpus) }),
+    ...(period === undefined ? {} : { CpuPeriod: period }),
+    ...(quota === undefined ? {} : { CpuQuota: quota }),
     ...(shares === undefined ? {} : { CpuShares: shares }),
     ...(flags.cpusetCpus === undefined ? {} : { CpusetCpus: cpuset(flags.cpusetCpus, '--cpuset-cpus') }),
     ...(flags.cpusetMems === undefined ? {} : { CpusetMems: cpuset(flags.cpusetMems, '--cpuset-mems') }),
@@ -134,7 +155,10 @@ const NO_LIMITS: Limits = {
   Memory: 0,
   MemorySwap: 0,
   MemoryReservation: 0,
+  MemorySwappiness: null,
   NanoCpus: 0,
+  CpuPeriod: 0,
+  CpuQuota: 0,
   CpuShares: 0,
   CpusetCpus: '',
   CpusetMems: '',
@@ -142,7 +166,13 @@ const NO_LIMITS: Limits = {
 
 /** The limits among the flags, checked against a machine of `cpuCount` CPUs. */
 export function limitsOf(flags: RunFlags, cpuCount: number): Limits {
-  const limits = { ...NO_LIMITS, ...givenLimits(flags) };
+  // -1 is docker's word for the system's own.
+  const swappiness = integer(flags.memorySwappiness, '--memory-swappiness') ?? -1;
+  const limits = {
+    ...NO_LIMITS,
+    ...givenLimits(flags),
+    ...(swappiness === -1 ? {} : { MemorySwappiness: swappiness }),
+  };
   checkLimits(limits, cpuCount);
   return limits;
 }

@@ -170,6 +170,19 @@ function checkMount(request: MountRequest, wrong: (why: string) => Error): Mount
   return request;
 }
 
+/** `--volumes-from CONTAINER[:ro|rw]`: whose, and whether they may be written. */
+export function parseVolumesFrom(spec: string): { readonly container: string; readonly readOnly: boolean } {
+  const [container = '', mode = 'rw', ...more] = spec.split(':');
+  if (container === '' || more.length > 0) throw invalid(`invalid volumes-from specification: ${spec}`);
+  if (!['ro', 'rw', 'z', 'Z'].includes(mode)) throw invalid(`invalid mode for volumes-from: ${mode}`);
+  return { container, readOnly: mode === 'ro' };
+}
+
+export function checkVolumesFrom(spec: string): string {
+  parseVolumesFrom(spec);
+  return spec;
+}
+
 /** One `--tmpfs`: its target and its mount options. */
 export function parseTmpfs(spec: string): readonly [target: string, options: string] {
   const at = spec.indexOf(':');

@@ -14,15 +14,35 @@ const OWN = '/proc/thread-self/ns/net';
 const unshare = bind<(flags: number) => number>('int unshare(int)');
 const setns = bind<(fd: number, type: number) => number>('int setns(int, int)');
 
-/** Makes it at `path`, where nothing is yet. Only this thread changes over, and is back before anything else runs. */
+/** Makes it at `path`, where nothing is yet. */
 export function makeNamespace(path: string): void {
   closeSync(openSync(path, 'wx', 0o600));
-  const own = openSync(OWN, constants.O_RDONLY);
-  try {
-    check(unshare(CLONE_NEWNET), 'unshare(CLONE_NEWNET)', path);
-    try {
+  elsewhere(
+    () => check(unshare(CLONE_NEWNET), 'unshare(CLONE_NEWNET)', path),
+    () => {
       mount({ source: OWN, target: path, flags: MS.BIND });
       setInterface('lo', 'up');
+    },
+  );
+}
+
+/** Calls `act` inside the one at `path`: /proc/thread-self/net is its own there. */
+export function inNamespace<T>(path: string, act: () => T): T {
+  const there = openSync(path, constants.O_RDONLY);
+  try {
+    return elsewhere(() => check(setns(there, CLONE_NEWNET), 'setns', path), act);
+  } finally {
+    closeSync(there);
+  }
+}
+
+/** Only this thread changes over, and is back before anything else runs. */
+function elsewhere<T>(go: () => void, act: () => T): T {
+  const own = openSync(OWN, constants.O_RDONLY);
+  try {
+    go();
+    try {
+      return act();
     } finally {
       check(setns(own, CLONE_NEWNET), 'setns', 'own network namespace');
     }

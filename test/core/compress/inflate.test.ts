@@ -88,6 +88,36 @@ describe('zstd', () => {
   });
 });
 
+describe('lz4', () => {
+  const lz4 = (...flags: string[]) =>
+    execFileSync('lz4', ['-c', ...flags], {
+      input: text,
+      maxBuffer: 1 << 24,
+      stdio: ['pipe', 'pipe', 'ignore'],
+    });
+
+  it.each([[], ['-BD', '-B4'], ['-B7', '--content-size'], ['-B5', '-BX', '--no-frame-crc']])(
+    'decodes one frame, and two: lz4 %s',
+    async (...flags) => {
+      const frame = lz4(...flags);
+      expect((await inflate('zlib', 'lz4', frame, 1000)).equals(text)).toBe(true);
+      const twice = Buffer.concat([frame, frame]);
+      expect((await inflate('zlib', 'lz4', twice, 65_536)).equals(Buffer.concat([text, text]))).toBe(true);
+    },
+  );
+
+  it('refuses a cut, a damaged frame and rubbish after it', async () => {
+    const frame = lz4();
+    const bad = (stream: Buffer) =>
+      expect(inflate('zlib', 'lz4', stream, 4096)).rejects.toThrow(/invalid lz4 stream/);
+    await bad(frame.subarray(0, frame.length - 5));
+    const damaged = Buffer.from(frame);
+    damaged[frame.length >> 1]! ^= 0xff;
+    await bad(damaged);
+    await bad(Buffer.concat([frame, Buffer.from('rubbish')]));
+  });
+});
+
 it('passes uncompressed bytes through', async () => {
   expect((await inflate('zlib', 'none', text, 10_000)).equals(text)).toBe(true);
 });
@@ -95,5 +125,6 @@ it('passes uncompressed bytes through', async () => {
 it('tells compression by magic number', async () => {
   expect(sniffCompression(gzipSync('x'))).toBe('gzip');
   expect(sniffCompression(Buffer.from('28b52ffd00', 'hex'))).toBe('zstd');
+  expect(sniffCompression(Buffer.from('04224d1860', 'hex'))).toBe('lz4');
   expect(sniffCompression(Buffer.from('etc/passwd'))).toBe('none');
 });

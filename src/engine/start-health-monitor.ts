@@ -1,0 +1,32 @@
+/** Sees to it that a health monitor (health-monitor.ts) serves this store. */
+import { spawn } from 'node:child_process';
+import type { ContainerRecord } from '../runtime/container-record.js';
+import type { Store } from './store.js';
+
+/** Nothing of the caller's: it outlives the caller, and CI systems find what to kill by variables like BUILD_ID. */
+const ENVIRONMENT = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' };
+
+/**
+ * For containers that run, by their records: after each start, and by whoever lists, because a monitor may be killed.
+ * Never throws; quick where none of them has a health check.
+ */
+export async function startHealthMonitor(store: Store, running: readonly ContainerRecord[]): Promise<void> {
+  const begin = running.find(({ State }) => State.Running && State.Health !== undefined)?.Gantry;
+  if (begin === undefined) return;
+  const [program, ...args] = begin;
+  try {
+    const free = await store.tryLockNamed('containers', 'health');
+    if (free === undefined) return;
+    free.release();
+    spawn(program, [...args, '--root', store.root, 'container', 'health-monitor'], {
+      detached: true,
+      stdio: 'ignore',
+      cwd: '/',
+      env: ENVIRONMENT,
+    })
+      .on('error', () => {})
+      .unref();
+  } catch {
+    // The next one who looks tries again; the containers run all the same.
+  }
+}
