@@ -8,6 +8,8 @@ import { command, group, named, withBooleanForms } from './command.js';
 import { attachCommand } from './commands/attach.js';
 import { cleanupCommand } from './commands/cleanup.js';
 import { commitCommand } from './commands/commit.js';
+import { benchCommand } from './commands/copyup-bench.js';
+import { profileCommand } from './commands/copyup-profile.js';
 import { copyUpReportCommand } from './commands/copyup-report.js';
 import { warmCommand } from './commands/copyup-warm.js';
 import { cpCommand } from './commands/cp.js';
@@ -117,7 +119,9 @@ export function program(session: Session): Command {
     volumeCommand(session),
     networkCommand(session),
     group('copyup', 'Know and spare the cost of copy-up', [
+      benchCommand(session),
       copyUpReportCommand(session),
+      profileCommand(session),
       warmCommand(session),
     ]),
     group('registry', 'Hand images around', [serveCommand(session)]),
