@@ -8,6 +8,8 @@ import { command, group, named, withBooleanForms } from './command.js';
 import { attachCommand } from './commands/attach.js';
 import { cleanupCommand } from './commands/cleanup.js';
 import { commitCommand } from './commands/commit.js';
+import { benchCommand } from './commands/copyup-bench.js';
+import { warmCommand } from './commands/copyup-warm.js';
 import { cpCommand } from './commands/cp.js';
 import { createCommand } from './commands/create.js';
 import { diffCommand } from './commands/diff.js';
@@ -29,6 +31,7 @@ import { serveCommand } from './commands/registry-serve.js';
 import { rmCommand } from './commands/rm.js';
 import { rmiCommand } from './commands/rmi.js';
 import { runCommand } from './commands/run.js';
+import { saveCommand } from './commands/save.js';
 import { startCommand } from './commands/start.js';
 import { statsCommand } from './commands/stats.js';
 import { killCommand, restartCommand, stopCommand } from './commands/stop.js';
@@ -82,6 +85,7 @@ export function program(session: Session): Command {
     inspectCommand(session),
     historyCommand(session),
     tagCommand(session),
+    saveCommand(session),
     rmiCommand(session),
     runCommand(session),
     psCommand(session),
@@ -96,6 +100,7 @@ export function program(session: Session): Command {
       imageInspectCommand(session),
       historyCommand(session),
       tagCommand(session),
+      saveCommand(session),
       named(rmiCommand(session), 'rm').alias('remove'),
       imagePruneCommand(session),
     ]),
@@ -111,6 +116,7 @@ export function program(session: Session): Command {
       .addCommand(healthMonitorCommand(session), { hidden: true }),
     volumeCommand(session),
     networkCommand(session),
+    group('copyup', 'Know and spare the cost of copy-up', [benchCommand(session), warmCommand(session)]),
     group('registry', 'Hand images around', [serveCommand(session)]),
     group('system', 'Manage gantry', [
       dfCommand(session),
