@@ -9,6 +9,7 @@ import { attachCommand } from './commands/attach.js';
 import { cleanupCommand } from './commands/cleanup.js';
 import { commitCommand } from './commands/commit.js';
 import { benchCommand } from './commands/copyup-bench.js';
+import { profileCommand } from './commands/copyup-profile.js';
 import { warmCommand } from './commands/copyup-warm.js';
 import { cpCommand } from './commands/cp.js';
 import { createCommand } from './commands/create.js';
@@ -116,7 +117,11 @@ export function program(session: Session): Command {
       .addCommand(healthMonitorCommand(session), { hidden: true }),
     volumeCommand(session),
     networkCommand(session),
-    group('copyup', 'Know and spare the cost of copy-up', [benchCommand(session), warmCommand(session)]),
+    group('copyup', 'Know and spare the cost of copy-up', [
+      benchCommand(session),
+      profileCommand(session),
+      warmCommand(session),
+    ]),
     group('registry', 'Hand images around', [serveCommand(session)]),
     group('system', 'Manage gantry', [
       dfCommand(session),
