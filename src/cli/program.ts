@@ -9,6 +9,8 @@ import { attachCommand } from './commands/attach.js';
 import { cleanupCommand } from './commands/cleanup.js';
 import { commitCommand } from './commands/commit.js';
 import { benchCommand } from './commands/copyup-bench.js';
+import { profileCommand } from './commands/copyup-profile.js';
+import { copyUpReportCommand } from './commands/copyup-report.js';
 import { warmCommand } from './commands/copyup-warm.js';
 import { cpCommand } from './commands/cp.js';
 import { createCommand } from './commands/create.js';
@@ -116,7 +118,12 @@ export function program(session: Session): Command {
       .addCommand(healthMonitorCommand(session), { hidden: true }),
     volumeCommand(session),
     networkCommand(session),
-    group('copyup', 'Know and spare the cost of copy-up', [benchCommand(session), warmCommand(session)]),
+    group('copyup', 'Know and spare the cost of copy-up', [
+      benchCommand(session),
+      copyUpReportCommand(session),
+      profileCommand(session),
+      warmCommand(session),
+    ]),
     group('registry', 'Hand images around', [serveCommand(session)]),
     group('system', 'Manage gantry', [
       dfCommand(session),
