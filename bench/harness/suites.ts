@@ -10,6 +10,7 @@ export const SUITES = {
   pull: async () => (await import('../suites/pull.js')).pullSuite(),
   sampling: async () => (await import('../suites/sampling.js')).samplingSuite(),
   changed: async () => (await import('../suites/changed.js')).changedSuite(),
+  copyup: async () => (await import('../suites/copyup.js')).copyUpSuite(),
 } satisfies Record<string, () => Promise<Suite>>;
 
 export type SuiteName = keyof typeof SUITES;

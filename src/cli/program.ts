@@ -8,6 +8,9 @@ import { command, group, named, withBooleanForms } from './command.js';
 import { attachCommand } from './commands/attach.js';
 import { cleanupCommand } from './commands/cleanup.js';
 import { commitCommand } from './commands/commit.js';
+import { benchCommand } from './commands/copyup-bench.js';
+import { profileCommand } from './commands/copyup-profile.js';
+import { warmCommand } from './commands/copyup-warm.js';
 import { cpCommand } from './commands/cp.js';
 import { createCommand } from './commands/create.js';
 import { diffCommand } from './commands/diff.js';
@@ -117,6 +120,11 @@ export function program(session: Session): Command {
       .addCommand(healthMonitorCommand(session), { hidden: true }),
     volumeCommand(session),
     networkCommand(session),
+    group('copyup', 'Know and spare the cost of copy-up', [
+      benchCommand(session),
+      profileCommand(session),
+      warmCommand(session),
+    ]),
     group('registry', 'Hand images around', [serveCommand(session)]),
     group('system', 'Manage gantry', [
       dfCommand(session),

@@ -29,6 +29,11 @@ export interface CniCall {
   readonly plugins: readonly CniPlugin[];
   readonly containerID: string;
   readonly netns: string;
+  /** Inside: eth0, eth1… */
+  readonly ifname: string;
+  /** An address and a MAC of one's own. */
+  readonly ip?: string;
+  readonly mac?: string;
 }
 
 /** The part of a plugin's answer that we read. */
@@ -55,15 +60,27 @@ export async function cniDelete(call: CniCall, result: CniResult | undefined): P
   for (const plugin of [...call.plugins].reverse()) await run('DEL', call, plugin, result);
 }
 
+const HINT =
+  'apt-get install containernetworking-plugins iptables, or run with --network none or host (GANTRY_DEFAULT_NETWORK=none for every run)';
+
+/** ERR_RUNTIME_MISSING when the host cannot have networks. */
+export function checkNetworking(plugins: readonly string[]): void {
+  findPlugins(plugins);
+  if (PATH.split(':').some((directory) => executable(join(directory, 'iptables')))) return;
+  throw new GantryError('ERR_RUNTIME_MISSING', `networks need iptables: expected it in ${PATH}`, {
+    hint: HINT,
+  });
+}
+
 /** Where the programs are. ERR_RUNTIME_MISSING that names those the host does not have. */
-export function findPlugins(names: readonly string[]): (name: string) => string {
+function findPlugins(names: readonly string[]): (name: string) => string {
   const places = names.map((name) => [name, DIRECTORIES.find((dir) => executable(join(dir, name)))] as const);
   const missing = places.flatMap(([name, directory]) => (directory === undefined ? [name] : []));
   if (missing.length > 0) {
     throw new GantryError(
       'ERR_RUNTIME_MISSING',
       `networks need the CNI plugins ${names.join(', ')}: expected them in ${DIRECTORIES.join(' or ')}, missing ${missing.join(', ')}`,
-      { hint: 'apt-get install containernetworking-plugins, or run with --network none or host' },
+      { hint: HINT },
     );
   }
   const found = new Map(places);
@@ -81,7 +98,7 @@ function executable(path: string): boolean {
 
 function run(
   command: 'ADD' | 'DEL',
-  { name, containerID, netns }: CniCall,
+  { name, containerID, netns, ifname, ip, mac }: CniCall,
   plugin: CniPlugin,
   prevResult: CniResult | undefined,
 ): Promise<CniResult> {
@@ -91,7 +108,10 @@ function run(
     CNI_COMMAND: command,
     CNI_CONTAINERID: containerID,
     CNI_NETNS: netns,
-    CNI_IFNAME: 'eth0',
+    CNI_IFNAME: ifname,
+    ...(ip === undefined && mac === undefined
+      ? {}
+      : { CNI_ARGS: ['IgnoreUnknown=1', ip && `IP=${ip}`, mac && `MAC=${mac}`].filter(Boolean).join(';') }),
     CNI_PATH: DIRECTORIES.join(':'),
   };
   const path = findPlugins([plugin.type])(plugin.type);
