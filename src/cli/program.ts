@@ -10,6 +10,7 @@ import { cleanupCommand } from './commands/cleanup.js';
 import { commitCommand } from './commands/commit.js';
 import { benchCommand } from './commands/copyup-bench.js';
 import { profileCommand } from './commands/copyup-profile.js';
+import { copyUpReportCommand } from './commands/copyup-report.js';
 import { warmCommand } from './commands/copyup-warm.js';
 import { cpCommand } from './commands/cp.js';
 import { createCommand } from './commands/create.js';
@@ -122,6 +123,7 @@ export function program(session: Session): Command {
     networkCommand(session),
     group('copyup', 'Know and spare the cost of copy-up', [
       benchCommand(session),
+      copyUpReportCommand(session),
       profileCommand(session),
       warmCommand(session),
     ]),
