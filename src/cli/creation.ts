@@ -124,14 +124,14 @@ const SWITCHES: readonly (readonly [string, string])[] = [
 ];
 
 /** A command that makes containers, with every flag but those of attaching. */
-export function creationCommand(name: string, description: string): Command {
+export function creationCommand(name: string, description: string, image = '<IMAGE>'): Command {
   const made = command(name, description, '[OPTIONS] IMAGE [COMMAND] [ARG...]')
-    .argument('<IMAGE>')
+    .argument(image)
     .argument('[COMMAND...]')
     .passThroughOptions()
     .option(
       '--pull <string>',
-      `Pull image before ${name === 'run' ? 'running' : 'creating'} ("always", "missing", "never")`,
+      `Pull image before ${name === 'create' ? 'creating' : 'running'} ("always", "missing", "never")`,
       'missing',
     )
     .addOption(repeated('--net <network>', '').hideHelp())

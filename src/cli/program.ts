@@ -9,6 +9,8 @@ import { attachCommand } from './commands/attach.js';
 import { cleanupCommand } from './commands/cleanup.js';
 import { commitCommand } from './commands/commit.js';
 import { benchCommand } from './commands/copyup-bench.js';
+import { profileCommand } from './commands/copyup-profile.js';
+import { copyUpReportCommand } from './commands/copyup-report.js';
 import { warmCommand } from './commands/copyup-warm.js';
 import { cpCommand } from './commands/cp.js';
 import { createCommand } from './commands/create.js';
@@ -21,6 +23,7 @@ import { historyCommand } from './commands/history.js';
 import { imagesCommand } from './commands/images.js';
 import { infoCommand } from './commands/info.js';
 import { containerInspectCommand, imageInspectCommand, inspectCommand } from './commands/inspect.js';
+import { loadCommand } from './commands/load.js';
 import { logsCommand } from './commands/logs.js';
 import { networkCommand } from './commands/network.js';
 import { pauseCommand, renameCommand, unpauseCommand, waitCommand } from './commands/pause.js';
@@ -86,6 +89,7 @@ export function program(session: Session): Command {
     historyCommand(session),
     tagCommand(session),
     saveCommand(session),
+    loadCommand(session),
     rmiCommand(session),
     runCommand(session),
     psCommand(session),
@@ -101,6 +105,7 @@ export function program(session: Session): Command {
       historyCommand(session),
       tagCommand(session),
       saveCommand(session),
+      loadCommand(session),
       named(rmiCommand(session), 'rm').alias('remove'),
       imagePruneCommand(session),
     ]),
@@ -116,7 +121,12 @@ export function program(session: Session): Command {
       .addCommand(healthMonitorCommand(session), { hidden: true }),
     volumeCommand(session),
     networkCommand(session),
-    group('copyup', 'Know and spare the cost of copy-up', [benchCommand(session), warmCommand(session)]),
+    group('copyup', 'Know and spare the cost of copy-up', [
+      benchCommand(session),
+      copyUpReportCommand(session),
+      profileCommand(session),
+      warmCommand(session),
+    ]),
     group('registry', 'Hand images around', [serveCommand(session)]),
     group('system', 'Manage gantry', [
       dfCommand(session),

@@ -11,9 +11,9 @@ const ENVIRONMENT = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/
  * Never throws; quick where none of them has a health check.
  */
 export async function startHealthMonitor(store: Store, running: readonly ContainerRecord[]): Promise<void> {
-  const begin = running.find(({ State }) => State.Running && State.Health !== undefined)?.Gantry;
-  if (begin === undefined) return;
-  const [program, ...args] = begin;
+  const checked = running.find(({ State, Gantry }) => State.Running && State.Health && Gantry);
+  if (checked?.Gantry === undefined) return;
+  const [program, ...args] = checked.Gantry;
   try {
     const free = await store.tryLockNamed('containers', 'health');
     if (free === undefined) return;
