@@ -10,6 +10,7 @@ import { cleanupCommand } from './commands/cleanup.js';
 import { commitCommand } from './commands/commit.js';
 import { benchCommand } from './commands/copyup-bench.js';
 import { profileCommand } from './commands/copyup-profile.js';
+import { copyUpReportCommand } from './commands/copyup-report.js';
 import { warmCommand } from './commands/copyup-warm.js';
 import { cpCommand } from './commands/cp.js';
 import { createCommand } from './commands/create.js';
@@ -22,6 +23,7 @@ import { historyCommand } from './commands/history.js';
 import { imagesCommand } from './commands/images.js';
 import { infoCommand } from './commands/info.js';
 import { containerInspectCommand, imageInspectCommand, inspectCommand } from './commands/inspect.js';
+import { loadCommand } from './commands/load.js';
 import { logsCommand } from './commands/logs.js';
 import { networkCommand } from './commands/network.js';
 import { pauseCommand, renameCommand, unpauseCommand, waitCommand } from './commands/pause.js';
@@ -87,6 +89,7 @@ export function program(session: Session): Command {
     historyCommand(session),
     tagCommand(session),
     saveCommand(session),
+    loadCommand(session),
     rmiCommand(session),
     runCommand(session),
     psCommand(session),
@@ -102,6 +105,7 @@ export function program(session: Session): Command {
       historyCommand(session),
       tagCommand(session),
       saveCommand(session),
+      loadCommand(session),
       named(rmiCommand(session), 'rm').alias('remove'),
       imagePruneCommand(session),
     ]),
@@ -119,6 +123,7 @@ export function program(session: Session): Command {
     networkCommand(session),
     group('copyup', 'Know and spare the cost of copy-up', [
       benchCommand(session),
+      copyUpReportCommand(session),
       profileCommand(session),
       warmCommand(session),
     ]),

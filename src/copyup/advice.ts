@@ -15,6 +15,7 @@
 import { printable, printablePath } from './printable.js';
 import type { CopiedFile, CopyUpCause, CopyUpProfile } from './profile.js';
 import { shellWord } from './shell-word.js';
+import { sortFiles } from './sort-files.js';
 import { directoryOf, summarise, tally } from './summary.js';
 import { writtenDirectories } from './written-directories.js';
 
@@ -152,15 +153,16 @@ function warm(profile: CopyUpProfile, data: readonly CopiedFile[]): Advice[] {
   const waited = data.filter((file) => (file.durationMs ?? 0) > 0 && file.gone !== true);
   const { waitedMs = 0 } = tally(waited);
   if (waitedMs < WARM_MS || (summarise(profile).runShare ?? 0) < WARM_SHARE) return [];
-  const { name } = profile.container;
-  const few = waited.length <= PATHS_NAMED;
+  const named = sortFiles(waited, 'time').slice(0, PATHS_NAMED);
   return [
-    made('warm', waited, {
+    made('warm', named, {
       title: 'Copy ahead of time',
       reason: 'copied before the start, and in parallel, these files cost the first write nothing',
-      command: `gantry copyup warm ${shellWord({ path: name })} ${
-        few ? byCost(waited).map(shellWord).join(' ') : '--from PROFILE'
-      }`,
+      command: [
+        'gantry copyup warm',
+        shellWord({ path: profile.container.name }),
+        ...named.map(shellWord),
+      ].join(' '),
     }),
   ];
 }

@@ -8,8 +8,8 @@
  *
  * Layers are read-only, so what a step saw holds. covered.ts answers single paths; this is for thousands.
  */
-import { type BigIntStats, closeSync, lstatSync, openSync, readdirSync } from 'node:fs';
-import { at, O } from '../core/fsops/at.js';
+import { type BigIntStats, lstatSync, readdirSync } from 'node:fs';
+import { AT_FDCWD, at, O } from '../core/fsops/at.js';
 import { procPath } from '../core/fsops/in-root.js';
 import { check, cstring, E, errno } from '../core/fsops/libc.js';
 import { getXattr } from '../core/fsops/xattr.js';
@@ -29,7 +29,9 @@ export class LowerView {
 
   /** `layers` are the directories with the layers' files, top first. */
   constructor(layers: readonly string[]) {
-    this.#way = [{ path: '', directories: layers.map((layer) => openSync(layer, DIRECTORY)) }];
+    const open = (layer: string): number =>
+      check(at.open(AT_FDCWD, cstring(layer), DIRECTORY, 0), 'open', layer);
+    this.#way = [{ path: '', directories: layers.map(open) }];
   }
 
   /** What is seen at `path` (latin1, '' is the root); undefined when nothing is. */
@@ -63,13 +65,13 @@ export class LowerView {
   }
 
   close(): void {
-    for (const { directories } of this.#way.splice(0)) for (const fd of directories) closeSync(fd);
+    for (const { directories } of this.#way.splice(0)) for (const fd of directories) at.close(fd);
   }
 
   #enter(path: string): readonly number[] {
     let last = this.#way.at(-1)!;
     while (last.path !== '' && path !== last.path && !path.startsWith(`${last.path}/`)) {
-      for (const fd of last.directories) closeSync(fd);
+      for (const fd of last.directories) at.close(fd);
       this.#way.pop();
       last = this.#way.at(-1)!;
     }
