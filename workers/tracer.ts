@@ -27,8 +27,8 @@ export type TracerNotice =
 
 export type Traced = Collected & { readonly watched?: Pick<Watched, 'startedAt' | 'durationMs'> };
 
-/** How long a stop may go unseen. */
-const PATIENCE_MS = 20;
+/** How long a stop may go unseen, and a process that wrote a file, which may end meanwhile. */
+const PATIENCE_MS = 5;
 
 const { mount, lowers, watch: wanted, stop } = workerData as TracerData;
 const tell = (notice: TracerNotice): void => parentPort!.postMessage(notice);
