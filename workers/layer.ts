@@ -195,19 +195,20 @@ export interface PackInput extends TarInput {
   readonly files: string;
   /** Those of the image's layers, top first. */
   readonly lowers: readonly string[];
-  readonly copy: boolean;
+  /** The container's files are given up: they are linked, not copied. */
+  readonly link: boolean;
 }
 
-/** Makes a layer of a container's changes: tar-split, diffID and, with `copy`, the files. */
+/** Makes a layer of a container's changes. */
 export const packLayer = task(async (input: PackInput): Promise<PackedLayer> => {
   const words = new ProgressWords(input.words);
   const tools = await toolsFor(input.hash);
   const below = new LowerView(input.lowers);
-  const { files, staging, copy } = input;
+  const { files, staging, link } = input;
   const packer = new LayerPacker({
     files,
     staging,
-    copy,
+    link,
     hash: await tools.hasher('diff', 'sha256'),
     crc: tools.crc,
     below: (path) => below.find(path),
