@@ -11,6 +11,7 @@ export const SUITES = {
   sampling: async () => (await import('../suites/sampling.js')).samplingSuite(),
   changed: async () => (await import('../suites/changed.js')).changedSuite(),
   copyup: async () => (await import('../suites/copyup.js')).copyUpSuite(),
+  'first-write': async () => (await import('../suites/first-write.js')).firstWriteSuite(),
 } satisfies Record<string, () => Promise<Suite>>;
 
 export type SuiteName = keyof typeof SUITES;

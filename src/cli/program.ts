@@ -23,6 +23,7 @@ import { historyCommand } from './commands/history.js';
 import { imagesCommand } from './commands/images.js';
 import { infoCommand } from './commands/info.js';
 import { containerInspectCommand, imageInspectCommand, inspectCommand } from './commands/inspect.js';
+import { loadCommand } from './commands/load.js';
 import { logsCommand } from './commands/logs.js';
 import { networkCommand } from './commands/network.js';
 import { pauseCommand, renameCommand, unpauseCommand, waitCommand } from './commands/pause.js';
@@ -88,6 +89,7 @@ export function program(session: Session): Command {
     historyCommand(session),
     tagCommand(session),
     saveCommand(session),
+    loadCommand(session),
     rmiCommand(session),
     runCommand(session),
     psCommand(session),
@@ -103,6 +105,7 @@ export function program(session: Session): Command {
       historyCommand(session),
       tagCommand(session),
       saveCommand(session),
+      loadCommand(session),
       named(rmiCommand(session), 'rm').alias('remove'),
       imagePruneCommand(session),
     ]),

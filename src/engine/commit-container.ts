@@ -1,35 +1,25 @@
 /**
  * `docker commit`: a container's write layer becomes a layer, and an image over the container's image.
  *
- *   still ─► pool: pack ─► park ─► commit ─► imagedb ─► repositories.json            the container keeps its files
- *   locked ─► pool: pack ─► park ─► note ─► rename ─► commit ─► … ─► container gone  --consume: its files become the layer's
+ *   still ─► pool: pack ─► park ─► commit ─► imagedb ─► repositories.json        the container keeps its files
+ *   locked ─► "removing" ─► the same, files linked ─► container gone             --consume
  *
- * A kill leaves the container as it was, or the image. With --consume there is a moment in between: the note
- * (containers/<id>/consumed, the layer's chainID) is written before the files are renamed, so that the same command, called
- * again, goes on from where it ended.
+ * A kill leaves the container as it was, or the image. With --consume it may leave a container that is being removed, files
+ * and all: the same command, called again, ends it.
  *
- * Files are copied, not linked: a container that starts again writes in place. (Where the file system can share blocks
- * a copy still has to be read for its digest.)
+ * Files that a container may write again are copied, never linked: it would write into the layer. (Where the file
+ * system can share blocks they still have to be read for the digest.)
  */
-import { existsSync, readFileSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { writeFileAtomic } from '../core/atomic.js';
 import { chooseHashBackend } from '../core/digest/calibrate.js';
-import {
-  type ChainID,
-  chainIDOf,
-  hexOf,
-  type ImageID,
-  imageIDOf,
-  parseChainID,
-  parseDigest,
-} from '../core/digest/digest.js';
+import { chainIDOf, hexOf, type ImageID, imageIDOf, parseDigest } from '../core/digest/digest.js';
 import { GantryError } from '../core/errors.js';
 import { ProgressWords } from '../core/progress-words.js';
 import type { StoredImage } from '../image/imagedb.js';
 import type { PackedLayer } from '../layer/layer-packer.js';
 import type { LayerReceipt } from '../layer/receipt.js';
 import { familiarString, withDefaultTag } from '../registry/reference.js';
+import { transition } from '../runtime/container-state.js';
 import { ContainerStore } from '../runtime/container-store.js';
 import { committedConfig, committedImage } from './committed-image.js';
 import { discard } from './containers.js';
@@ -88,8 +78,14 @@ async function commitStill(store: Store, container: StillContainer, options: Com
   // A change that cannot be is told before the work, not after it.
   committedConfig(parent.config.config ?? {}, record.Config, options.changes);
   const below = container.mount.parent === undefined ? [] : store.layers.chain(container.mount.parent);
-  const taken = options.consume ? await takenBefore(store, container, below[0]) : undefined;
-  const layer = taken ?? (await makeLayer(store, container, below, options));
+  const records = new ContainerStore(store.root);
+  // From here on it cannot be started, which would write into files that are the layer's too.
+  if (options.consume)
+    records.put({ ...record, State: transition(record.State, { to: 'remove' }) }, { sync: true });
+  const layer = await makeLayer(store, container, below, options).catch((error: unknown) => {
+    if (options.consume) records.put(record, { sync: false });
+    throw error;
+  });
   const config = committedImage({
     parent: parent.config,
     settings: record.Config,
@@ -108,7 +104,7 @@ async function commitStill(store: Store, container: StillContainer, options: Com
   if (options.consume) {
     // What the container held is nowhere else from now on.
     await settleDurability(store, { olderThan: 0 });
-    await discard(store, new ContainerStore(store.root), record, false);
+    await discard(store, records, record, false);
   }
   return id;
 }
@@ -116,7 +112,7 @@ async function commitStill(store: Store, container: StillContainer, options: Com
 function checkState({ record: { ID, State } }: StillContainer, { consume }: Commit): void {
   const why = State.Dead
     ? `You cannot commit container ${ID} which is Dead`
-    : State.RemovalInProgress
+    : State.RemovalInProgress && !consume
       ? `You cannot commit container ${ID} which is being removed`
       : consume && (State.Running || State.Restarting)
         ? `cannot consume container ${ID}: expected it to be stopped`
@@ -163,13 +159,14 @@ async function makeLayer(
       return there;
     }
     const receipt = receiptOf(packed, performance.now() - started);
-    if (options.consume) rmdirSync(staging.diff);
     const parked = await store.layers.park(chainID, staging, receipt);
-    if (options.consume) {
-      writeFileAtomic(notePath(store, container), chainID, { sync: true });
-      store.driver.takeFiles(container.mount.mountID, parked.dir);
+    try {
+      return await store.layers.commit(parked, below[0]);
+    } catch (error) {
+      // Its files may be the container's again, which will write to them.
+      if (options.consume) await store.layers.dropParked(chainID);
+      throw error;
     }
-    return await store.layers.commit(parked, below[0]);
   } finally {
     held.release();
   }
@@ -191,7 +188,7 @@ async function pack(
       files: store.driver.files(mount.mountID),
       lowers: below.map((layer) => store.driver.files(layer.cacheID)),
       staging: staging.dir,
-      copy: !consume,
+      link: consume,
       hash: await chooseHashBackend('auto', join(store.root, 'gantry', 'hash.json')),
       words: words.shared,
     });
@@ -211,32 +208,6 @@ function receiptOf({ diffID, ...packed }: PackedLayer, total: number): LayerRece
     timings: { total, waiting: 0 },
     retries: 0,
   };
-}
-
-const notePath = (store: Store, { record }: StillContainer): string =>
-  new ContainerStore(store.root).path(record.ID, 'consumed');
-
-/** The layer that a killed --consume had made of the container's files; undefined when they are still the container's. */
-async function takenBefore(
-  store: Store,
-  container: StillContainer,
-  parent: Layer | undefined,
-): Promise<Layer | undefined> {
-  if (existsSync(store.driver.files(container.mount.mountID))) return undefined;
-  let chainID: ChainID;
-  try {
-    chainID = parseChainID(readFileSync(notePath(store, container), 'utf8'));
-  } catch (cause) {
-    const message = `container ${container.record.ID}: its write layer's files are gone`;
-    throw new GantryError('ERR_STORE_CORRUPT', message, {}, { cause });
-  }
-  const held = await store.layers.lock(chainID);
-  try {
-    const parked = store.layers.parked(chainID);
-    return store.layers.get(chainID) ?? (parked && (await store.layers.commit(parked, parent)));
-  } finally {
-    held.release();
-  }
 }
 
 /** Config, parent, tag: in that order, so that whatever can be seen is whole. */

@@ -1,6 +1,6 @@
 /**
- * A write layer becomes a layer, in one pass over its changes: tar header and contents are hashed, noted in tar-split and,
- * unless the directory itself is taken over, written to the new layer's `diff/` from the same buffer.
+ * A write layer becomes a layer, in one pass over its changes: tar header and contents are hashed, noted in tar-split and
+ * written to the new layer's `diff/` from the same buffer, or the file is linked there, where nobody will write to it again.
  *
  *   walkChanges ─► tar bytes ─► SHA-256 (diffID)
  *                          ├──► tar-split.json.gz
@@ -10,7 +10,7 @@
  * stay holes. overlayfs' own attributes and the host's labels do not leave. A whiteout or an opaque directory that hides
  * nothing in the image's layers is left out: it speaks of the init layer, or of what the container had made itself.
  */
-import { type BigIntStats, closeSync, constants, lstatSync, openSync, readSync, unlinkSync } from 'node:fs';
+import { type BigIntStats, closeSync, constants, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Crc64 } from '../core/digest/crc64.js';
 import type { DiffID } from '../core/digest/digest.js';
@@ -18,7 +18,6 @@ import { parseDiffID } from '../core/digest/digest.js';
 import type { Hasher } from '../core/digest/hasher.js';
 import { GantryError } from '../core/errors.js';
 import { dataExtents, type Extent } from '../core/fsops/extents.js';
-import { setMtime } from '../core/fsops/mtime.js';
 import { OpenXattrs } from '../core/fsops/xattr.js';
 import { LIMITS } from '../core/limits.js';
 import type { TarEntry } from '../core/tar/entry.js';
@@ -32,10 +31,10 @@ import { TarSplitWriter } from './tar-split-writer.js';
 export interface PackLayerOptions {
   /** The write layer's files. */
   readonly files: string;
-  /** A private directory: takes tar-split, and the files in its empty `diff/` when they are copied. */
+  /** A private directory with an empty `diff/`, on the file system of `files`. */
   readonly staging: string;
-  /** Else `files` is made what a layer's directory is, to be moved. Nobody may use it meanwhile. */
-  readonly copy: boolean;
+  /** The files are given up: they get a second name in the layer and are not copied. */
+  readonly link: boolean;
   readonly hash: Hasher;
   readonly crc: Crc64;
   /** What the image's layers show at a path, '' being the root. */
@@ -66,22 +65,20 @@ const MARK: Omit<NewEntry, 'name'> = {
 export class LayerPacker {
   readonly #options: PackLayerOptions;
   readonly #tarSplit: TarSplitWriter;
-  readonly #extractor: Extractor | undefined;
+  readonly #extractor: Extractor;
   readonly #xattrs = new OpenXattrs();
   readonly #buffer = Buffer.from(new ArrayBuffer(BUFFER_BYTES));
   readonly #zeros = Buffer.alloc(BUFFER_BYTES);
   readonly #links = new Map<bigint, string>();
-  readonly #whiteouts: string[] = [];
-  #hasRoot = false;
   #entries = 0;
   #tarSize = 0;
   #size = 0;
 
-  /** With `copy` the calling thread must have umask 0. */
+  /** The calling thread must have umask 0. */
   constructor(options: PackLayerOptions) {
     this.#options = options;
     this.#tarSplit = new TarSplitWriter(join(options.staging, TAR_SPLIT));
-    this.#extractor = options.copy ? new Extractor(join(options.staging, 'diff'), () => {}) : undefined;
+    this.#extractor = new Extractor(join(options.staging, 'diff'), () => {});
   }
 
   /** ERR_UNSUPPORTED for what a layer cannot hold, ERR_LAYER_TOO_LARGE, ERR_NO_SPACE, ERR_SYSCALL. */
@@ -95,30 +92,26 @@ export class LayerPacker {
     }
     this.#raw(TAR_END);
     this.#tarSplit.finish();
-    const extracted = this.#extractor?.finish();
     return {
+      ...this.#extractor.finish(),
       diffID: parseDiffID(this.#options.hash.digest()),
       entries: this.#entries,
       tarSize: this.#tarSize,
       size: this.#size,
-      implicitDirs: extracted?.implicitDirs ?? (this.#hasRoot ? [] : ['']),
-      whiteouts: extracted?.whiteouts ?? this.#whiteouts,
-      droppedXattrs: extracted?.droppedXattrs ?? 0,
     };
   }
 
   /** Releases descriptors, also after an error. */
   close(): void {
-    this.#extractor?.close();
+    this.#extractor.close();
     this.#tarSplit.close();
   }
 
   #change(change: Change): void {
     const { path, kind, entry } = change;
     const below = change.insideOpaque ? undefined : this.#options.below(path);
-    if (kind === 'whiteout') this.#whiteout(change, below !== undefined);
-    else if (entry === undefined) this.#dropSocket(path);
-    else this.#entry(change, entry, below);
+    if (kind === 'whiteout' && below !== undefined) this.#whiteout(path);
+    else if (entry !== undefined) this.#entry(change, entry, below);
   }
 
   #entry(change: Change, entry: NewEntry, below: BigIntStats | undefined): void {
@@ -131,11 +124,7 @@ export class LayerPacker {
       );
     }
     const opaque = change.opaque && below?.isDirectory() === true;
-    if (path === '') {
-      this.#hasRoot = below === undefined || !sameAttributes(below, stat);
-    }
-    this.#strip(change, opaque);
-    if (path === '' && !this.#hasRoot) return;
+    if (path === '' && below !== undefined && sameAttributes(below, stat)) return;
     const xattrs = leaving(change.xattrs);
     const first = stat.nlink > 1n && entry.type !== 'directory' ? this.#links.get(stat.ino) : undefined;
     if (first !== undefined) {
@@ -144,7 +133,7 @@ export class LayerPacker {
       return;
     }
     if (stat.nlink > 1n) this.#links.set(stat.ino, path);
-    if (entry.type === 'file' && entry.size > 0) {
+    if (entry.type === 'file') {
       this.#file(change, { ...entry, xattrs });
       return;
     }
@@ -152,36 +141,13 @@ export class LayerPacker {
     this.#tarSplit.file(entry.name, 0, undefined);
     if (!opaque) return;
     this.#mark(`${path === '' ? '' : `${path}/`}.wh..wh..opq`);
-    this.#extractor?.whiteout({ kind: 'opaque', path });
+    this.#extractor.whiteout({ kind: 'opaque', path });
   }
 
-  #whiteout({ path, stat }: Change, hides: boolean): void {
-    if (!hides) {
-      this.#whiteouts.push(path);
-      return;
-    }
-    if (!this.#options.copy && !stat.isCharacterDevice()) {
-      throw new GantryError(
-        'ERR_UNSUPPORTED',
-        `${show(path)}: a whiteout that is a file with an attribute cannot be taken over as it is`,
-        { path, hint: 'commit without --consume' },
-      );
-    }
+  #whiteout(path: string): void {
     const parent = parentOf(path);
     this.#mark(`${parent === '' ? '' : `${parent}/`}.wh.${baseOf(path)}`);
-    this.#whiteouts.push(path);
-    this.#extractor?.whiteout({ kind: 'hide', path });
-  }
-
-  /** The directory's entry is written: its time stays what it says. */
-  #dropSocket(path: string): void {
-    if (this.#options.copy) return;
-    const place = (inside: string): Buffer =>
-      Buffer.concat([Buffer.from(`${this.#options.files}/`), Buffer.from(inside, 'latin1')]);
-    const parent = place(parentOf(path));
-    const before = lstatSync(parent, { bigint: true });
-    unlinkSync(place(path));
-    setMtime(parent, before.mtimeNs);
+    this.#extractor.whiteout({ kind: 'hide', path });
   }
 
   #mark(name: string): void {
@@ -189,57 +155,61 @@ export class LayerPacker {
     this.#tarSplit.file(name, 0, undefined);
   }
 
-  #put(entry: NewEntry, path: string, sparse = false): void {
+  #put(entry: NewEntry, path: string): void {
     this.#header(entry);
-    const whole: TarEntry = {
-      ...entry,
-      sparse: sparse ? [] : undefined,
-      headerOffset: 0,
-      dataOffset: 0,
-    };
-    this.#extractor?.begin(whole, path);
-    if (entry.type !== 'file' || entry.size === 0) this.#extractor?.end();
+    this.#extractor.begin(toExtract(entry, false), path);
+    this.#extractor.end();
   }
 
   /** As many bytes as the header says, whatever becomes of the file meanwhile. */
-  #file({ fd, stat, path }: Change, entry: NewEntry): void {
-    const { crc } = this.#options;
+  #file(change: Change, entry: NewEntry): void {
+    const { fd, stat, path } = change;
     const file = openSync(`/proc/self/fd/${fd}`, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
       const sparse = stat.blocks * 512n < stat.size;
-      this.#put(entry, path, sparse);
-      crc.reset();
-      let done = 0;
-      const extents: Iterable<Extent> = sparse
-        ? dataExtents(file, entry.size)
-        : [{ start: 0, end: entry.size }];
-      for (const { start, end } of extents) {
-        this.#zeroes(start - done);
-        for (done = start; done < end; ) {
-          const wanted = Math.min(BUFFER_BYTES, end - done);
-          const got = readSync(file, this.#buffer, 0, wanted, done);
-          if (got === 0) break;
-          this.#contents(this.#buffer, got);
-          this.#extractor?.data(this.#buffer, 0, got, done);
-          done += got;
-        }
-      }
-      // A hole at the end; or the file was cut short meanwhile, and the copy is filled up as the tar is.
-      this.#zeroes(entry.size - done, sparse ? undefined : done);
-      this.#extractor?.end();
+      this.#header(entry);
+      if (this.#options.link) this.#adopt(change);
+      else this.#extractor.begin(toExtract(entry, sparse), path);
+      this.#options.crc.reset();
+      this.#read(file, entry.size, sparse);
+      if (!this.#options.link) this.#extractor.end();
       this.#size += entry.size;
-      this.#tarSplit.file(entry.name, entry.size, crc.digest());
+      this.#tarSplit.file(entry.name, entry.size, entry.size > 0 ? this.#options.crc.digest() : undefined);
       this.#raw(paddingOf(entry.size));
     } finally {
       closeSync(file);
     }
   }
 
+  /** The container's file becomes the layer's, without what would not be on it if it came from the tar. */
+  #adopt({ path, fd, xattrs }: Change): void {
+    for (const name of xattrs?.keys() ?? []) if (!leaves(name)) this.#xattrs.remove(fd, name);
+    this.#extractor.adopt(path, fd);
+  }
+
+  #read(file: number, size: number, sparse: boolean): void {
+    let done = 0;
+    const extents: Iterable<Extent> = sparse ? dataExtents(file, size) : [{ start: 0, end: size }];
+    for (const { start, end } of extents) {
+      this.#zeroes(start - done);
+      for (done = start; done < end; ) {
+        const got = readSync(file, this.#buffer, 0, Math.min(BUFFER_BYTES, end - done), done);
+        if (got === 0) break;
+        this.#contents(this.#buffer, got);
+        if (!this.#options.link) this.#extractor.data(this.#buffer, 0, got, done);
+        done += got;
+      }
+    }
+    // A hole at the end; or the file was cut short meanwhile, and the copy is filled up as the tar is.
+    this.#zeroes(size - done, sparse ? undefined : done);
+  }
+
   #zeroes(length: number, writeAt?: number): void {
     for (let left = length; left > 0; left -= BUFFER_BYTES) {
       const bytes = Math.min(left, BUFFER_BYTES);
       this.#contents(this.#zeros, bytes);
-      if (writeAt !== undefined) this.#extractor?.data(this.#zeros, 0, bytes, writeAt + length - left);
+      if (writeAt !== undefined && !this.#options.link)
+        this.#extractor.data(this.#zeros, 0, bytes, writeAt + length - left);
     }
   }
 
@@ -266,16 +236,14 @@ export class LayerPacker {
     this.#tarSize += bytes.length;
     this.#options.onProgress(this.#tarSize);
   }
-
-  /** Takes off what would not be in the directory if it came from the tar. */
-  #strip({ fd, xattrs }: Change, opaque: boolean): void {
-    if (this.#options.copy) return;
-    for (const name of xattrs?.keys() ?? []) {
-      if (leaves(name) || (opaque && name === 'trusted.overlay.opaque')) continue;
-      this.#xattrs.remove(fd, name);
-    }
-  }
 }
+
+const toExtract = (entry: NewEntry, sparse: boolean): TarEntry => ({
+  ...entry,
+  sparse: sparse ? [] : undefined,
+  headerOffset: 0,
+  dataOffset: 0,
+});
 
 /** The root of a write layer is always there; it is a change when the container gave it other permissions. */
 const sameAttributes = (a: BigIntStats, b: BigIntStats): boolean =>

@@ -17,7 +17,6 @@
  *                                     │  ▲ parent of
  *                                     ├──┴─ publish of the next layer
  *                                     └──── createContainer ──► write layer ⇄ mount/unmount ──removeContainer──► (gone)
- *                                                                     └──takeFiles──► staged, and a write layer to remove
  *
  *   - publish needs a published parent; parents are published first, but staged layers are filled in any order.
  *   - publish under a cache id that exists fails. A failure leaves the staged directory as it was, save that
@@ -104,12 +103,6 @@ export interface LayerDriver {
     prepareInit?: (merged: string) => void,
   ): Promise<ContainerLayers>;
   removeContainer(layers: ContainerLayers): Promise<void>;
-
-  /**
-   * Moves a write layer's files into a staged or parked directory, where `publish` takes them up; `removeContainer` is
-   * all that is left to do with the rest.
-   */
-  takeFiles(mountID: CacheID, staged: string): void;
 
   /** The merged view: read-only for a published layer, writable for a write layer. */
   mount(id: CacheID, options?: MountOptions): Promise<string>;

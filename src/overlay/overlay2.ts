@@ -179,10 +179,6 @@ export class Overlay2 implements LayerDriver {
     await Promise.all([this.remove(mountID), this.remove(initID)]);
   }
 
-  takeFiles(mountID: CacheID, staged: string): void {
-    renameSync(this.files(mountID), join(staged, 'diff'));
-  }
-
   async mount(id: CacheID, options: MountOptions = {}): Promise<string> {
     const directory = this.#dir(id);
     const lowers = readLowers(directory);

@@ -1,10 +1,11 @@
 /** commit and diff as commands, without a judge: what they say, what they leave, what a kill leaves. */
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseContainerID } from '../../src/core/ids.js';
 import { openStore } from '../../src/engine/store.js';
+import { ContainerStore } from '../../src/runtime/container-store.js';
 import { runDirectory } from '../../src/runtime/host-facts.js';
 import { findExecutable } from '../../src/runtime/oci-runtime.js';
 import { busyboxImage } from '../engine/busybox-image.js';
@@ -154,20 +155,23 @@ describe.skipIf(why !== undefined)(`commit and diff${why ? ` (skipped: ${why})` 
     expect(leftovers(root)).toEqual([]);
   });
 
-  it('--consume that was killed after the files were renamed goes on where it ended', () => {
-    const script = 'echo kept >/data/kept';
-    const twin = ok('commit', '--consume', stopped('twin', script));
-    const diffID = configOf(twin).rootfs.diff_ids!.at(-1)!;
-    const layer = store.layers.list().find((known) => known.diffID === diffID)!;
-    const id = stopped('killed', 'true');
-    // What stands on disk then: the note, the layer, and a write layer without files.
-    writeFileSync(join(root, 'containers', id, 'consumed'), layer.chainID);
-    renameSync(upper(id), join(dir.path, 'gone'));
+  it('--consume that was killed is ended by the same command, and by nothing else started', () => {
+    const id = stopped('killed', 'echo kept >/data/kept');
+    const records = new ContainerStore(root);
+    const record = records.get(parseContainerID(id))!;
+    records.put({ ...record, State: { ...record.State, RemovalInProgress: true } }, { sync: false });
     expect(gantry('start', '-a', 'killed').code).not.toBe(0);
+    expect(gantry('commit', 'killed').err).toContain('which is being removed');
     const made = ok('commit', '--consume', 'killed');
-    expect(configOf(made).rootfs.diff_ids?.at(-1)).toBe(diffID);
     expect(ok('run', '--rm', made, 'cat', '/data/kept')).toBe('kept');
     expect(existsSync(join(root, 'containers', id))).toBe(false);
+  });
+
+  it('--consume that fails leaves the container as it was', () => {
+    stopped('refused', 'echo >/data/.wh.x; echo on >/data/on');
+    expect(gantry('commit', '--consume', 'refused').code).toBe(1);
+    expect(gantry('start', '-a', 'refused').code).toBe(0);
+    expect(leftovers(root)).toEqual([]);
   });
 
   it.each([

@@ -1,6 +1,7 @@
-import { rmSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { PROFILE_SCHEMA } from '../../src/copyup/profile.js';
 import { openStore } from '../../src/engine/store.js';
 import { runDirectory } from '../../src/runtime/host-facts.js';
 import { busyboxImage } from '../engine/busybox-image.js';
@@ -28,6 +29,21 @@ describe.skipIf(why !== undefined)(`copyup warm${why ? ` (skipped: ${why})` : ''
     const first = await gantry('copyup', 'warm', '-j', '3', 'box', '/data', '/etc/*');
     expect(first).toMatchObject({ code: 0, err: '' });
     expect(first.out).toMatch(/^\d files, \d+B copied up in \d+ ms\n$/);
+    const lists = (path: string) =>
+      JSON.stringify({
+        schema: PROFILE_SCHEMA,
+        source: 'upper',
+        container: { id: 'x', name: 'x', image: 'x', imageID: 'x' },
+        startedAt: '2026-11-22T00:00:00Z',
+        lost: 0,
+        layers: [],
+        files: [{ path, kind: 'file', cause: 'open', bytes: 1 }],
+        created: [],
+      });
+    const profile = join(dir.path, 'profile.json');
+    writeFileSync(profile, lists('/bin/busybox'));
+    const listed = await gantry('copyup', 'warm', '--from', profile, 'box');
+    expect(listed).toMatchObject({ code: 0, err: '', out: expect.stringMatching(/^1 files, /) });
     const again = await gantry('copyup', 'warm', '--format', '{{.present}} {{len .copied}}', 'box', '/data');
     expect(again).toMatchObject({ code: 0, out: '1 0\n' });
   });

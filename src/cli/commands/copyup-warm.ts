@@ -5,6 +5,7 @@ import { humanSize } from '../render/units.js';
 import { openSessionStore, type Session } from '../session.js';
 
 interface WarmFlags {
+  readonly from?: string;
   readonly jobs?: number;
   readonly format?: string;
 }
@@ -17,6 +18,7 @@ export const warmCommand = (session: Session): Command =>
   )
     .argument('<CONTAINER>')
     .argument('[PATH...]')
+    .option('--from <profile>', "Also the files of a copy-up profile: a container's, or a file")
     .option('-j, --jobs <int>', 'Threads (default: twice the number of CPUs)', threads)
     .option('-f, --format <string>', "'json' or a Go template")
     .action((container: string, patterns: string[], flags: WarmFlags) =>
@@ -34,13 +36,15 @@ async function warm(
   patterns: string[],
   flags: WarmFlags,
 ): Promise<void> {
-  if (patterns.length === 0) {
-    throw new UsageError('"gantry copyup warm" requires a PATH or a GLOB.', 1);
+  if (patterns.length === 0 && flags.from === undefined) {
+    throw new UsageError('"gantry copyup warm" requires a PATH, a GLOB or --from.', 1);
   }
   const { warmContainer } = await import('../../engine/warm-container.js');
+  const { readProfile } = await import('../../engine/copyup-report.js');
   const report = await warmContainer(await openSessionStore(session), container, {
     patterns,
     signal: session.signal,
+    ...(flags.from === undefined ? {} : { profile: readProfile(session.root, flags.from) }),
     ...(flags.jobs === undefined ? {} : { threads: flags.jobs }),
   });
   for (const { path, error } of report.failed) session.err(`${path}: not copied up: ${error}\n`);

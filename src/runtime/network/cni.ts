@@ -60,32 +60,31 @@ export async function cniDelete(call: CniCall, result: CniResult | undefined): P
   for (const plugin of [...call.plugins].reverse()) await run('DEL', call, plugin, result);
 }
 
-const HINT =
-  'apt-get install containernetworking-plugins iptables, or run with --network none or host (GANTRY_DEFAULT_NETWORK=none for every run)';
+const PLUGINS = ['bridge', 'host-local', 'portmap', 'firewall'];
+
+/** What networks need of the host, by Debian's packages, and what of it is not there. */
+export const networkPrograms = (): readonly { readonly package: string; readonly missing: string[] }[] => [
+  { package: 'containernetworking-plugins', missing: PLUGINS.filter((name) => !findIn(DIRECTORIES, name)) },
+  { package: 'iptables', missing: findIn(PATH.split(':'), 'iptables') ? [] : ['iptables'] },
+];
 
 /** ERR_RUNTIME_MISSING when the host cannot have networks. */
-export function checkNetworking(plugins: readonly string[]): void {
-  findPlugins(plugins);
-  if (PATH.split(':').some((directory) => executable(join(directory, 'iptables')))) return;
-  throw new GantryError('ERR_RUNTIME_MISSING', `networks need iptables: expected it in ${PATH}`, {
-    hint: HINT,
-  });
+export function checkNetworking(): void {
+  const lacking = networkPrograms().filter(({ missing }) => missing.length > 0);
+  if (lacking.length === 0) return;
+  const missing = lacking.flatMap((one) => one.missing).join(', ');
+  const packages = lacking.map((one) => one.package).join(' ');
+  throw new GantryError(
+    'ERR_RUNTIME_MISSING',
+    `networks need the CNI plugins ${PLUGINS.join(', ')} in ${DIRECTORIES.join(' or ')}, and iptables: missing ${missing}`,
+    {
+      hint: `apt-get install ${packages}, or run with --network none or host (GANTRY_DEFAULT_NETWORK=none for every run)`,
+    },
+  );
 }
 
-/** Where the programs are. ERR_RUNTIME_MISSING that names those the host does not have. */
-function findPlugins(names: readonly string[]): (name: string) => string {
-  const places = names.map((name) => [name, DIRECTORIES.find((dir) => executable(join(dir, name)))] as const);
-  const missing = places.flatMap(([name, directory]) => (directory === undefined ? [name] : []));
-  if (missing.length > 0) {
-    throw new GantryError(
-      'ERR_RUNTIME_MISSING',
-      `networks need the CNI plugins ${names.join(', ')}: expected them in ${DIRECTORIES.join(' or ')}, missing ${missing.join(', ')}`,
-      { hint: HINT },
-    );
-  }
-  const found = new Map(places);
-  return (name) => join(found.get(name)!, name);
-}
+const findIn = (directories: readonly string[], name: string): string | undefined =>
+  directories.map((directory) => join(directory, name)).find(executable);
 
 function executable(path: string): boolean {
   try {
@@ -114,7 +113,7 @@ function run(
       : { CNI_ARGS: ['IgnoreUnknown=1', ip && `IP=${ip}`, mac && `MAC=${mac}`].filter(Boolean).join(';') }),
     CNI_PATH: DIRECTORIES.join(':'),
   };
-  const path = findPlugins([plugin.type])(plugin.type);
+  const path = findIn(DIRECTORIES, plugin.type) ?? join(DIRECTORIES[0]!, plugin.type);
   return new Promise((resolve, reject) => {
     const child = execFile(path, { env, timeout: TIMEOUT_MS }, (error, stdout, stderr) => {
       if (error === null) resolve(stdout.trim() === '' ? {} : (JSON.parse(stdout) as CniResult));

@@ -22,7 +22,6 @@ import type { Network } from './network-store.js';
 import type { PublishedPort } from './ports.js';
 
 const DIRECTORY = '/run/gantry/network';
-const PLUGINS = ['bridge', 'host-local', 'portmap', 'firewall'];
 
 export interface Endpoint {
   readonly containerID: string;
@@ -96,7 +95,7 @@ export function addressOf({ result }: Endpoint): Address | undefined {
 
 /** A namespace for a container that is about to start. ERR_RUNTIME_MISSING where networks cannot be. */
 export async function openSandbox(id: string): Promise<void> {
-  checkNetworking(PLUGINS);
+  checkNetworking();
   await detach(id); // what a start that was killed left
   mkdirSync(directoryOf(id), { recursive: true, mode: 0o700 });
   makeNamespace(namespacePath(id));
