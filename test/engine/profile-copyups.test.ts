@@ -114,7 +114,8 @@ describe.skipIf(why !== undefined)(`profiles of containers${why ? ` (skipped: ${
     const running = runContainer(
       store,
       image,
-      request(`while [ ! -e /go ]; do sleep 0.02; done; ${COPY}; sleep 60`),
+      // Not as its last command, which the shell would become: under load its name is read after that.
+      request(`while [ ! -e /go ]; do sleep 0.02; done; ${COPY}; sleep 60; :`),
       {
         ...io,
         onCreated: (container) => {
