@@ -82,11 +82,11 @@ function image(metadata: readonly CopiedFile[]): Advice[] {
     ...(causes.includes('chown') ? ['--chown=USER:GROUP'] : []),
     ...(causes.includes('chmod') ? ['--chmod=MODE'] : []),
   ];
-  const place = shellWord({ path: commonDirectory(metadata) });
+  const place = shellWord({ path: heaviestDirectory(metadata) });
   return [
     made('image', metadata, {
       title: 'Set mode and owner in the image',
-      reason: `${causes.join(' and ')} at run time copies a file's data although none of it changes; what the image sets costs nothing here`,
+      reason: `${causes.join(' and ')} at run time: the kernel copies the whole file, although none of its data changes; what the image sets costs nothing here`,
       where: 'Dockerfile',
       command:
         flags.length === 0
@@ -206,11 +206,12 @@ const byCost = (files: readonly CopiedFile[]): CopiedFile[] =>
 
 const imageWord = ({ container }: CopyUpProfile): string => shellWord({ path: container.image || 'IMAGE' });
 
-/** The deepest directory that holds them all. */
-function commonDirectory(files: readonly CopiedFile[]): string {
-  const [first, ...others] = files.map((file) => directoryOf(file.path).split('/'));
-  const shared = first!.filter((_part, at) =>
-    others.every((parts) => parts.slice(0, at + 1).join('/') === first!.slice(0, at + 1).join('/')),
-  );
-  return shared.join('/') || '/';
+/** The directory that holds most of their bytes. */
+function heaviestDirectory(files: readonly CopiedFile[]): string {
+  const bytes = new Map<string, number>();
+  for (const file of files) {
+    const directory = directoryOf(file.path);
+    bytes.set(directory, (bytes.get(directory) ?? 0) + file.bytes);
+  }
+  return [...bytes].sort(([, a], [, b]) => b - a)[0]![0];
 }

@@ -44,7 +44,7 @@ async function warm(
   const report = await warmContainer(await openSessionStore(session), container, {
     patterns,
     signal: session.signal,
-    ...(flags.from === undefined ? {} : { profile: readProfile(session.root, flags.from) }),
+    ...(flags.from === undefined ? {} : { profile: await readProfile(session.root, flags.from) }),
     ...(flags.jobs === undefined ? {} : { threads: flags.jobs }),
   });
   for (const { path, error } of report.failed) session.err(`${path}: not copied up: ${error}\n`);
