@@ -22,6 +22,7 @@ import { pauseCommand, renameCommand, unpauseCommand, waitCommand } from './comm
 import { portCommand } from './commands/port.js';
 import { psCommand } from './commands/ps.js';
 import { pullCommand } from './commands/pull.js';
+import { pushCommand } from './commands/push.js';
 import { serveCommand } from './commands/registry-serve.js';
 import { rmCommand } from './commands/rm.js';
 import { rmiCommand } from './commands/rmi.js';
@@ -72,6 +73,7 @@ export function program(session: Session): Command {
     });
   const commands = [
     pullCommand(session),
+    pushCommand(session),
     imagesCommand(session),
     inspectCommand(session),
     historyCommand(session),
@@ -86,6 +88,7 @@ export function program(session: Session): Command {
     versionCommand(session),
     group('image', 'Manage images', [
       pullCommand(session),
+      pushCommand(session),
       named(imagesCommand(session), 'ls').alias('list'),
       imageInspectCommand(session),
       historyCommand(session),
