@@ -16,6 +16,7 @@ import { historyCommand } from './commands/history.js';
 import { imagesCommand } from './commands/images.js';
 import { infoCommand } from './commands/info.js';
 import { containerInspectCommand, imageInspectCommand, inspectCommand } from './commands/inspect.js';
+import { loginCommand, logoutCommand } from './commands/login.js';
 import { logsCommand } from './commands/logs.js';
 import { networkCommand } from './commands/network.js';
 import { pauseCommand, renameCommand, unpauseCommand, waitCommand } from './commands/pause.js';
@@ -84,6 +85,8 @@ export function program(session: Session): Command {
     ...lifeCycle(session),
     rmCommand(session),
     eventsCommand(session),
+    loginCommand(session),
+    logoutCommand(session),
     infoCommand(session),
     versionCommand(session),
     group('image', 'Manage images', [

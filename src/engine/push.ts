@@ -76,6 +76,7 @@ export async function push(store: Store, asked: Reference, options: PushOptions)
   const threads = options.threads ?? defaultThreads();
   const held = await store.lock('shared', { signal });
   const client = new PushClient({ userAgent: VERSION });
+  const placed = new Map<ChainID, Promise<PushedLayer>>();
   let pool: Pool | undefined;
   try {
     const references = taggedReferences(store, asked, options.allTags === true);
@@ -86,7 +87,6 @@ export async function push(store: Store, asked: Reference, options: PushOptions)
       pool ??= new Pool('layer', threads);
       return pool;
     };
-    const placed = new Map<ChainID, Promise<PushedLayer>>();
     const place = (layer: ImageLayer): Promise<PushedLayer> => {
       const known = placed.get(layer.chainID);
       if (known !== undefined) return known;
@@ -110,6 +110,7 @@ export async function push(store: Store, asked: Reference, options: PushOptions)
     if (failed !== undefined) throw failed.reason;
     return settled.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
   } finally {
+    await Promise.allSettled(placed.values()); // they clean up
     client.close();
     await pool?.close();
     held.release();

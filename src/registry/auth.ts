@@ -27,7 +27,7 @@ export interface AuthorizerOptions extends HttpOptions {
   /** Finds the credential of a host when first needed; without it only those in the state are known. */
   readonly lookup?: (host: string, repository: string) => Promise<Credential>;
   /** What tokens are asked for where the registry leaves it open, and beside what it names: default `pull`. */
-  readonly actions?: 'pull' | 'pull,push';
+  readonly actions?: 'none' | 'pull' | 'pull,push';
 }
 
 export const emptyAuthState = (): AuthState => ({
@@ -152,6 +152,7 @@ export class Authorizer {
   /** A push asks for its token at the first challenge, which is for a read: one token serves all of it. */
   #scope(name: string, told: string): string {
     const { actions = 'pull' } = this.#options;
+    if (actions === 'none') return told;
     const own = `repository:${name}:`;
     const others = told.split(' ').filter((scope) => scope !== '' && !scope.startsWith(own));
     return actions === 'pull' && told !== '' ? told : [`${own}${actions}`, ...others].join(' ');
