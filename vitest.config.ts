@@ -9,5 +9,7 @@ export default defineConfig({
     hookTimeout: 120_000,
     // Umask, working directory and mounts belong to a process, so files get one each.
     pool: 'forks',
+    // Networks are tested in namespaces of their own; no other test may touch the host's bridges and rules.
+    env: { GANTRY_DEFAULT_NETWORK: 'none' },
   },
 });

@@ -4,6 +4,7 @@
  * npm run bench -- images [redis python …]        builds the real images
  * npm run bench -- peers [--images redis,huge] [--runs 3] [--tools gantry,docker]
  * npm run bench -- start [--runs 15] [--tools gantry,podman]   `run --rm IMAGE true` beside the peers' own
+ * npm run bench -- containers [--count 100] [--tools gantry,podman]   many of `run -d` at once, and what shims take
  * --json FILE: where the numbers go besides the table (default bench/results/<what>.json)
  */
 import { parseArgs } from 'node:util';
@@ -12,6 +13,7 @@ import { runSuite } from './harness/suite.js';
 import { SUITES, type SuiteName } from './harness/suites.js';
 import { ensureImage } from './images/build.js';
 import { IMAGE_NAMES, type ImageName } from './images/recipes.js';
+import { compareMany, manyTable } from './peers/many.js';
 import { comparePeers, peersTable } from './peers/peers.js';
 import { compareStarts, startsTable } from './peers/starts.js';
 
@@ -23,6 +25,7 @@ const { values, positionals } = parseArgs({
   options: {
     images: { type: 'string' },
     runs: { type: 'string' },
+    count: { type: 'string', default: '100' },
     tools: { type: 'string' },
     json: { type: 'string' },
   },
@@ -80,6 +83,17 @@ async function starts(): Promise<void> {
   writeResults(values.json ?? 'bench/results/start.json', facts, results);
 }
 
+async function many(): Promise<void> {
+  const facts = machine();
+  const results = await compareMany({
+    count: Number(values.count),
+    tools: values.tools?.split(','),
+    log: note,
+  });
+  say(`${machineLine(facts)}\n\n${manyTable(results)}`);
+  writeResults(values.json ?? 'bench/results/containers.json', facts, results);
+}
+
 async function suites(names: readonly string[]): Promise<void> {
   const unknown = names.find((name) => !(name in SUITES));
   if (unknown !== undefined)
@@ -97,4 +111,5 @@ const [what, ...rest] = positionals;
 if (what === 'images') await images(rest);
 else if (what === 'peers') await peers();
 else if (what === 'start') await starts();
+else if (what === 'containers') await many();
 else await suites(positionals);

@@ -5,29 +5,44 @@
  *   fetchLayer                  socket ─► BlobPass ─► LayerWriter ─► disk           one thread
  *   inflateLayer + writeLayer   socket ─► BlobPass ─► ring ─► LayerWriter ─► disk   two threads, for a layer that is
  *                                                                                   most of what there is to do
+ *   packLayer                   a container's changes ─► LayerPacker ─► disk
  *   layerBlob                   disk ─► tar ─► compress ─► file or pipe             and libuv's threads
  *   uploadLayer                 file ─► socket
  */
 import type { SecureContext } from 'node:tls';
 import type { CompressionSpec } from '../src/core/compress/compression-spec.js';
+import { inflateFile } from '../src/core/compress/inflate-file.js';
 import type { OutputTarget } from '../src/core/compress/inflater.js';
 import { algorithmOf, type DiffID, type Digest } from '../src/core/digest/digest.js';
 import type { HashBackend } from '../src/core/digest/hasher.js';
+import { GantryError } from '../src/core/errors.js';
 import { fixedBuffer } from '../src/core/ffi.js';
 import type { Compression } from '../src/core/oci/media-types.js';
 import { ProgressWords } from '../src/core/progress-words.js';
 import { type SharedRing, SlotRing } from '../src/core/slot-ring.js';
 import { BlobPass } from '../src/layer/blob-pass.js';
 import { type WrittenBlob, writeLayerBlob } from '../src/layer/layer-blob.js';
+import { LayerPacker, type PackedLayer } from '../src/layer/layer-packer.js';
 import { LayerWriter, type Written } from '../src/layer/layer-writer.js';
 import { makePassTools, type PassTools } from '../src/layer/pass-tools.js';
+import { LowerView } from '../src/overlay/lower-view.js';
 import { BLOB_BUFFER_BYTES } from '../src/registry/blob-stream.js';
 import type { BlobSource } from '../src/registry/endpoint.js';
 import { fetchBlob, newFetchMeter } from '../src/registry/fetch-blob.js';
+import { readBlob } from '../src/registry/file-blob.js';
+import type { ByteSink } from '../src/registry/http-body.js';
+import type { FileRange } from '../src/registry/layout-archive.js';
 import { task } from './task.js';
 
+/** A blob in a file here. */
+export interface FileSource {
+  readonly file: FileRange;
+  /** Of the blob, where it is known; `BlobInput.digest` is only a name then. */
+  readonly digest: Digest | undefined;
+}
+
 export interface BlobInput {
-  readonly source: BlobSource;
+  readonly source: BlobSource | FileSource;
   readonly digest: Digest;
   readonly diffID: DiffID;
   readonly size: number;
@@ -89,24 +104,27 @@ async function inflate(
 ): Promise<OrRestart<Inflated>> {
   const words = new ProgressWords(input.words);
   const meter = newFetchMeter();
-  const { digest, diffID } = input;
+  const { source, diffID } = input;
+  const local = 'file' in source;
   const pass = new BlobPass({
     ...input,
-    blobHash: await tools.hasher('blob', algorithmOf(digest)),
+    digest: local ? source.digest : input.digest,
+    hint: local
+      ? 'the archive is damaged, or was changed; make it again'
+      : 'the registry or a proxy in between serves damaged bytes; pull again, or from another mirror',
+    blobHash: await tools.hasher('blob', algorithmOf(input.digest)),
     diffHash: await tools.hasher('diff', algorithmOf(diffID)),
     decompressors: tools.decompressors,
     target,
   });
   try {
-    const { outcome } = await fetchBlob({
-      ...input,
-      words,
-      meter,
-      buffer: thread.input,
-      contexts: thread.contexts,
-      sink: (bytes, start, end) => pass.write(bytes, start, end),
-    });
-    if (outcome === 'restart') return 'restart';
+    const { input: buffer, contexts } = thread;
+    const sink: ByteSink = (bytes, start, end) => pass.write(bytes, start, end);
+    if (local) readBlob({ range: source.file, buffer, sink, words });
+    else {
+      const { outcome } = await fetchBlob({ ...input, source, words, meter, buffer, contexts, sink });
+      if (outcome === 'restart') return 'restart';
+    }
     words.phase = 'verifying';
     const compression = pass.finish();
     words.phase = 'extracting';
@@ -187,6 +205,41 @@ export const uploadLayer = task(async (input: UploadInput): Promise<void> => {
   await uploadFile({ ...input, words: new ProgressWords(input.words) });
 });
 
+export interface PackInput extends TarInput {
+  /** The write layer's files. */
+  readonly files: string;
+  /** Those of the image's layers, top first. */
+  readonly lowers: readonly string[];
+  /** The container's files are given up: they are linked, not copied. */
+  readonly link: boolean;
+}
+
+/** Makes a layer of a container's changes. */
+export const packLayer = task(async (input: PackInput): Promise<PackedLayer> => {
+  const words = new ProgressWords(input.words);
+  const tools = await toolsFor(input.hash);
+  const below = new LowerView(input.lowers);
+  const { files, staging, link } = input;
+  const packer = new LayerPacker({
+    files,
+    staging,
+    link,
+    hash: await tools.hasher('diff', 'sha256'),
+    crc: tools.crc,
+    below: (path) => below.find(path),
+    onProgress: (bytes) => {
+      words.set('bytesOut', bytes);
+      if (words.canceled) throw new GantryError('ERR_CANCELED', 'packLayer: canceled');
+    },
+  });
+  try {
+    return packer.pack();
+  } finally {
+    packer.close();
+    below.close();
+  }
+});
+
 /** Writes one layer as a blob, checked against its diffID. */
 export const layerBlob = task(async (input: BlobOutput): Promise<WrittenBlob> => {
   const tools = await toolsFor(input.hash);
@@ -198,3 +251,16 @@ export const layerBlob = task(async (input: BlobOutput): Promise<WrittenBlob> =>
     words: new ProgressWords(input.words),
   });
 });
+
+/** Decompresses a file into another; both are the main thread's. */
+export const inflateArchive = task(
+  async (input: {
+    readonly from: number;
+    readonly to: number;
+    readonly hash: HashBackend;
+    readonly words: SharedArrayBuffer;
+  }): Promise<number> => {
+    const { decompressors } = await toolsFor(input.hash);
+    return inflateFile({ ...input, decompressors, words: new ProgressWords(input.words) });
+  },
+);

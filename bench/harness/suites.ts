@@ -7,9 +7,12 @@ export const SUITES = {
   tar: async () => (await import('../suites/tar.js')).tarSuite(),
   apply: async () => (await import('../suites/apply.js')).applySuite(),
   pool: async () => (await import('../suites/pool.js')).poolSuite(),
+  commit: async () => (await import('../suites/commit.js')).commitSuite(),
   pull: async () => (await import('../suites/pull.js')).pullSuite(),
   sampling: async () => (await import('../suites/sampling.js')).samplingSuite(),
   changed: async () => (await import('../suites/changed.js')).changedSuite(),
+  copyup: async () => (await import('../suites/copyup.js')).copyUpSuite(),
+  'first-write': async () => (await import('../suites/first-write.js')).firstWriteSuite(),
 } satisfies Record<string, () => Promise<Suite>>;
 
 export type SuiteName = keyof typeof SUITES;

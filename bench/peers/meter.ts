@@ -6,8 +6,10 @@
  *   v2  /sys/fs/cgroup/<name>/{cgroup.procs,cpu.stat,memory.stat}
  */
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const ROOT = '/sys/fs/cgroup';
@@ -59,6 +61,18 @@ export class Meter {
     const code = await done.finally(() => clearInterval(sampler));
     if (code !== 0) throw new Error(`${command.join(' ')}: exit code ${code}\n${output.slice(-2000)}`);
     return { wall: (ended - started) / 1000, cpu: this.#cpu() - cpuBefore, memory };
+  }
+
+  /** Runs a program inside the group, which may leave others behind; gives what it prints, trimmed. */
+  async output(command: readonly string[]): Promise<string> {
+    const child = this.spawn(command, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const [out, said, code] = await Promise.all([
+      text(child.stdout!),
+      text(child.stderr!),
+      once(child, 'exit'),
+    ]);
+    if (code[0] !== 0) throw new Error(`${command.join(' ')}: exit code ${code[0]}\n${said.slice(-2000)}`);
+    return out.trim();
   }
 
   /** Removes the group; its processes must have been stopped. */

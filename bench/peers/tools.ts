@@ -2,7 +2,7 @@
  * gantry and its peers, each as: is it here, how is it made ready on a fresh store, and which command pulls.
  * Daemons are our own, on sockets and roots under the run's directory; the machine's are left alone.
  */
-import { type ChildProcess, execFileSync } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, openSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -28,6 +28,11 @@ export interface Tool {
   command(run: Run): readonly string[];
   /** Runs `true` in a container of the pulled image, without a network, and removes it. */
   start?(run: Run): readonly string[];
+  /** Starts a sleeping container in the background, without a network, and prints its id; takes such away by force. */
+  readonly background?: {
+    start(run: Run): readonly string[];
+    remove(run: Run, ids: readonly string[]): readonly string[];
+  };
 }
 
 const versionOf = (program: string, ...args: string[]): string =>
@@ -50,6 +55,13 @@ export const TOOLS: readonly Tool[] = [
       process.execPath,
       ...[GANTRY, '--root', dir, 'run', '--rm', '--network', 'none', reference, 'true'],
     ],
+    background: {
+      start: ({ dir, reference }) => [
+        process.execPath,
+        ...[GANTRY, '--root', dir, 'run', '-d', '--network', 'none', reference, 'sleep', '3600'],
+      ],
+      remove: ({ dir }, ids) => [process.execPath, GANTRY, '--root', dir, 'rm', '-f', ...ids],
+    },
   },
   {
     name: 'docker',
@@ -125,7 +137,13 @@ export const TOOLS: readonly Tool[] = [
     prepare: async ({ dir }) => {
       // No rlimits of podman's own: not every root may raise them.
       writeFileSync(join(dir, 'containers.conf'), '[containers]\ndefault_ulimits = []\n');
-      return async () => {};
+      const crun = [...withoutUnified(), 'crun', '"$@"'].map((word) =>
+        word.includes(' ') ? `'${word}'` : word,
+      );
+      mkdirSync(join(dir, 'bin'));
+      writeFileSync(join(dir, 'bin/crun'), `#!/bin/sh\nexec ${crun.join(' ')}\n`, { mode: 0o755 });
+      // Outside of a mount namespace of its own it leaves its storage mounted on itself.
+      return async () => void spawnSync('umount', [join(dir, 'root/overlay')], { stdio: 'ignore' });
     },
     command: ({ dir, reference }) => [
       'podman',
@@ -134,11 +152,17 @@ export const TOOLS: readonly Tool[] = [
     ],
     start: ({ dir, reference }) => [
       ...withoutUnified(),
-      ...['env', `CONTAINERS_CONF=${join(dir, 'containers.conf')}`, 'podman'],
-      ...['--root', join(dir, 'root'), '--runroot', join(dir, 'run'), '--storage-driver', 'overlay'],
-      ...['--cgroup-manager', 'cgroupfs', '--events-backend', 'file', '--runtime', 'crun'],
+      ...podman(dir, 'crun'),
       ...['run', '--rm', '--network', 'none', reference, 'true'],
     ],
+    background: {
+      // podman itself stays in everybody's mount namespace: the next command is to find its mounts.
+      start: ({ dir, reference }) => [
+        ...podman(dir, join(dir, 'bin/crun')),
+        ...['run', '-d', '--network', 'none', reference, 'sleep', '3600'],
+      ],
+      remove: ({ dir }, ids) => [...podman(dir, join(dir, 'bin/crun')), 'rm', '-f', '-t', '0', ...ids],
+    },
   },
   {
     name: 'skopeo+umoci',
@@ -153,6 +177,12 @@ export const TOOLS: readonly Tool[] = [
       dir,
     ],
   },
+];
+
+const podman = (dir: string, runtime: string): string[] => [
+  ...['env', `CONTAINERS_CONF=${join(dir, 'containers.conf')}`, 'podman'],
+  ...['--root', join(dir, 'root'), '--runroot', join(dir, 'run'), '--storage-driver', 'overlay'],
+  ...['--cgroup-manager', 'cgroupfs', '--events-backend', 'file', '--runtime', runtime],
 ];
 
 /** A mount namespace without the second cgroup version, on a host with both: podman's crun refuses these. */

@@ -18,7 +18,7 @@ export interface CreationFlags extends RunFlags {
   readonly pull: string;
   readonly platform?: string;
   readonly quiet?: boolean;
-  readonly net?: string;
+  readonly net?: readonly string[];
 }
 
 const TEXT: readonly (readonly [string, string])[] = [
@@ -46,14 +46,15 @@ const TEXT: readonly (readonly [string, string])[] = [
   ],
   ['--health-timeout <duration>', 'Maximum time to allow one check to run (ms|s|m|h) (default 30s)'],
   ['-h, --hostname <string>', 'Container host name'],
+  ['--ip <string>', 'IPv4 address (e.g., 172.30.100.104)'],
   ['--ipc <string>', 'IPC mode to use: private, none or host'],
+  ['--mac-address <string>', 'Container MAC address (e.g., 92:d0:c6:0a:29:33)'],
   ['-m, --memory <bytes>', 'Memory limit'],
   ['--memory-reservation <bytes>', 'Memory soft limit'],
   ['--memory-swappiness <int>', 'Tune container memory swappiness (0 to 100; -1: as the host)'],
   ['--log-driver <string>', 'Logging driver for the container: json-file, journald or none'],
   ['--memory-swap <bytes>', "Swap limit equal to memory plus swap: '-1' to enable unlimited swap"],
   ['--name <string>', 'Assign a name to the container'],
-  ['--network <network>', 'Connect a container to a network: none (default), host, bridge or a name'],
   ['--oom-score-adj <int>', "Tune host's OOM preferences (-1000 to 1000)"],
   ['--pid <string>', 'PID namespace to use: host'],
   ['--pids-limit <int>', 'Tune container pids limit (set -1 for unlimited)'],
@@ -93,12 +94,18 @@ const LISTS: readonly (readonly [string, string])[] = [
   ['--label-file <list>', 'Read in a line delimited file of labels'],
   ['--log-opt <list>', 'Log driver options: max-size=10m, max-file=3'],
   ['--mount <mount>', 'Attach a filesystem mount to the container'],
+  [
+    '--network <network>',
+    'Connect a container to a network: bridge (the default unless GANTRY_DEFAULT_NETWORK is set), none, host or a name',
+  ],
+  ['--network-alias <list>', 'Add network-scoped alias for the container'],
   ['-p, --publish <list>', "Publish a container's port(s) to the host"],
   ['--security-opt <list>', 'Security Options'],
   ['--sysctl <map>', 'Sysctl options'],
   ['--tmpfs <list>', 'Mount a tmpfs directory'],
   ['--ulimit <ulimit>', 'Ulimit options'],
   ['-v, --volume <list>', 'Bind mount a volume'],
+  ['--warm <path>', 'Copy files (a path or glob) up before the container starts'],
   ['--volumes-from <list>', 'Mount volumes from the specified container(s)'],
 ];
 
@@ -117,17 +124,17 @@ const SWITCHES: readonly (readonly [string, string])[] = [
 ];
 
 /** A command that makes containers, with every flag but those of attaching. */
-export function creationCommand(name: string, description: string): Command {
+export function creationCommand(name: string, description: string, image = '<IMAGE>'): Command {
   const made = command(name, description, '[OPTIONS] IMAGE [COMMAND] [ARG...]')
-    .argument('<IMAGE>')
+    .argument(image)
     .argument('[COMMAND...]')
     .passThroughOptions()
     .option(
       '--pull <string>',
-      `Pull image before ${name === 'run' ? 'running' : 'creating'} ("always", "missing", "never")`,
+      `Pull image before ${name === 'create' ? 'creating' : 'running'} ("always", "missing", "never")`,
       'missing',
     )
-    .addOption(new Option('--net <network>').hideHelp())
+    .addOption(repeated('--net <network>', '').hideHelp())
     .addOption(repeated('--link <list>', '').hideHelp())
     .addOption(new Option('--gpus <request>').hideHelp());
   for (const [flags, text] of [...TEXT, ...SWITCHES]) made.option(flags, text);
@@ -154,6 +161,7 @@ export async function creation(
     env: process.env,
     cwd: process.cwd(),
     cpuCount: cpus().length,
+    defaultNetwork: process.env.GANTRY_DEFAULT_NETWORK || 'bridge',
     readFile: (path) => readFileSync(path, 'utf8'),
   });
   const store = await openSessionStore(session);

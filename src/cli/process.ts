@@ -1,9 +1,12 @@
 /** The process: output, signals, exit status. main.ts does the rest. */
+import { availableParallelism } from 'node:os';
 import { INTERRUPTED, main } from './main.js';
 import { DEFAULT_ROOT, type Session } from './session.js';
 
 // As dockerd: with a shell's 077 a container's own users could not read what is made for them.
 process.umask(0o022);
+// Blocks of what is compressed go to libuv's threads, of which Node starts four.
+process.env.UV_THREADPOOL_SIZE ??= String(Math.max(4, availableParallelism()));
 const abort = new AbortController();
 const session: Session = {
   out: (text) => process.stdout.write(text),

@@ -7,15 +7,23 @@ import { VERSION } from '../core/version.js';
 import { command, group, named, withBooleanForms } from './command.js';
 import { attachCommand } from './commands/attach.js';
 import { cleanupCommand } from './commands/cleanup.js';
+import { commitCommand } from './commands/commit.js';
+import { benchCommand } from './commands/copyup-bench.js';
+import { profileCommand } from './commands/copyup-profile.js';
+import { copyUpReportCommand } from './commands/copyup-report.js';
+import { warmCommand } from './commands/copyup-warm.js';
 import { cpCommand } from './commands/cp.js';
 import { createCommand } from './commands/create.js';
+import { diffCommand } from './commands/diff.js';
 import { eventsCommand } from './commands/events.js';
 import { execCommand } from './commands/exec.js';
+import { exportCommand } from './commands/export.js';
 import { healthMonitorCommand } from './commands/health-monitor.js';
 import { historyCommand } from './commands/history.js';
 import { imagesCommand } from './commands/images.js';
 import { infoCommand } from './commands/info.js';
 import { containerInspectCommand, imageInspectCommand, inspectCommand } from './commands/inspect.js';
+import { loadCommand } from './commands/load.js';
 import { loginCommand, logoutCommand } from './commands/login.js';
 import { logsCommand } from './commands/logs.js';
 import { networkCommand } from './commands/network.js';
@@ -28,6 +36,7 @@ import { serveCommand } from './commands/registry-serve.js';
 import { rmCommand } from './commands/rm.js';
 import { rmiCommand } from './commands/rmi.js';
 import { runCommand } from './commands/run.js';
+import { saveCommand } from './commands/save.js';
 import { startCommand } from './commands/start.js';
 import { statsCommand } from './commands/stats.js';
 import { killCommand, restartCommand, stopCommand } from './commands/stop.js';
@@ -44,7 +53,10 @@ import { DEFAULT_ROOT, type Session } from './session.js';
 /** The commands that are found both at the top and under `container`. */
 const lifeCycle = (session: Session): Command[] => [
   createCommand(session),
+  commitCommand(session),
   cpCommand(session),
+  diffCommand(session),
+  exportCommand(session),
   startCommand(session),
   stopCommand(session),
   restartCommand(session),
@@ -79,6 +91,8 @@ export function program(session: Session): Command {
     inspectCommand(session),
     historyCommand(session),
     tagCommand(session),
+    saveCommand(session),
+    loadCommand(session),
     rmiCommand(session),
     runCommand(session),
     psCommand(session),
@@ -96,6 +110,8 @@ export function program(session: Session): Command {
       imageInspectCommand(session),
       historyCommand(session),
       tagCommand(session),
+      saveCommand(session),
+      loadCommand(session),
       named(rmiCommand(session), 'rm').alias('remove'),
       imagePruneCommand(session),
     ]),
@@ -111,6 +127,12 @@ export function program(session: Session): Command {
       .addCommand(healthMonitorCommand(session), { hidden: true }),
     volumeCommand(session),
     networkCommand(session),
+    group('copyup', 'Know and spare the cost of copy-up', [
+      benchCommand(session),
+      copyUpReportCommand(session),
+      profileCommand(session),
+      warmCommand(session),
+    ]),
     group('registry', 'Hand images around', [serveCommand(session)]),
     group('system', 'Manage gantry', [
       dfCommand(session),

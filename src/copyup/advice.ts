@@ -15,6 +15,7 @@
 import { printable, printablePath } from './printable.js';
 import type { CopiedFile, CopyUpCause, CopyUpProfile } from './profile.js';
 import { shellWord } from './shell-word.js';
+import { sortFiles } from './sort-files.js';
 import { directoryOf, summarise, tally } from './summary.js';
 import { writtenDirectories } from './written-directories.js';
 
@@ -81,11 +82,11 @@ function image(metadata: readonly CopiedFile[]): Advice[] {
     ...(causes.includes('chown') ? ['--chown=USER:GROUP'] : []),
     ...(causes.includes('chmod') ? ['--chmod=MODE'] : []),
   ];
-  const place = shellWord({ path: commonDirectory(metadata) });
+  const place = shellWord({ path: heaviestDirectory(metadata) });
   return [
     made('image', metadata, {
       title: 'Set mode and owner in the image',
-      reason: `${causes.join(' and ')} at run time copies a file's data although none of it changes; what the image sets costs nothing here`,
+      reason: `${causes.join(' and ')} at run time: the kernel copies the whole file, although none of its data changes; what the image sets costs nothing here`,
       where: 'Dockerfile',
       command:
         flags.length === 0
@@ -152,15 +153,16 @@ function warm(profile: CopyUpProfile, data: readonly CopiedFile[]): Advice[] {
   const waited = data.filter((file) => (file.durationMs ?? 0) > 0 && file.gone !== true);
   const { waitedMs = 0 } = tally(waited);
   if (waitedMs < WARM_MS || (summarise(profile).runShare ?? 0) < WARM_SHARE) return [];
-  const { name } = profile.container;
-  const few = waited.length <= PATHS_NAMED;
+  const named = sortFiles(waited, 'time').slice(0, PATHS_NAMED);
   return [
-    made('warm', waited, {
+    made('warm', named, {
       title: 'Copy ahead of time',
       reason: 'copied before the start, and in parallel, these files cost the first write nothing',
-      command: `gantry copyup warm ${shellWord({ path: name })} ${
-        few ? byCost(waited).map(shellWord).join(' ') : '--from PROFILE'
-      }`,
+      command: [
+        'gantry copyup warm',
+        shellWord({ path: profile.container.name }),
+        ...named.map(shellWord),
+      ].join(' '),
     }),
   ];
 }
@@ -204,11 +206,12 @@ const byCost = (files: readonly CopiedFile[]): CopiedFile[] =>
 
 const imageWord = ({ container }: CopyUpProfile): string => shellWord({ path: container.image || 'IMAGE' });
 
-/** The deepest directory that holds them all. */
-function commonDirectory(files: readonly CopiedFile[]): string {
-  const [first, ...others] = files.map((file) => directoryOf(file.path).split('/'));
-  const shared = first!.filter((_part, at) =>
-    others.every((parts) => parts.slice(0, at + 1).join('/') === first!.slice(0, at + 1).join('/')),
-  );
-  return shared.join('/') || '/';
+/** The directory that holds most of their bytes. */
+function heaviestDirectory(files: readonly CopiedFile[]): string {
+  const bytes = new Map<string, number>();
+  for (const file of files) {
+    const directory = directoryOf(file.path);
+    bytes.set(directory, (bytes.get(directory) ?? 0) + file.bytes);
+  }
+  return [...bytes].sort(([, a], [, b]) => b - a)[0]![0];
 }

@@ -68,7 +68,8 @@ async function ofWriteLayer(store: Store, { ID: id }: ContainerRecord): Promise<
         hint: `gantry rm ${id}`,
       });
     }
-    const path = await store.driver.mount(layers.mountID);
+    const { AutoRemove, Volatile = false } = records.hostConfig(id);
+    const path = await store.driver.mount(layers.mountID, { volatile: AutoRemove || Volatile });
     undo.push(() => store.driver.unmount(layers.mountID));
     const fd = openSync(path, DIRECTORY);
     undo.push(() => closeSync(fd));

@@ -30,7 +30,7 @@ import { isAlive } from '../runtime/process-identity.js';
 import { wantsRestart } from '../runtime/restart-policy.js';
 import { removeVolume } from '../runtime/volumes.js';
 import { cleanupCommand } from './cleanup-command.js';
-import { detachNetwork } from './container-network.js';
+import { detachNetworks } from './container-network.js';
 import { recordContainerEvent, recordVolumeEvent, recordVolumeUse } from './events.js';
 import { writeExitStats } from './exit-stats.js';
 import { startHealthMonitor } from './start-health-monitor.js';
@@ -248,7 +248,7 @@ export async function releaseFiles(
   id: ContainerID,
   forgotten?: Promise<unknown>,
 ): Promise<void> {
-  await detachNetwork(store, id);
+  await detachNetworks(store, id);
   const layers = store.layers.db.mounts.get(id);
   if (layers !== undefined) await store.driver.unmount(layers.mountID);
   await forgotten;
@@ -257,7 +257,7 @@ export async function releaseFiles(
 }
 
 async function removeLayers(store: Store, id: ContainerID): Promise<void> {
-  await detachNetwork(store, id); // what a start that was killed left
+  await detachNetworks(store, id); // what a start that was killed left
   const layers = store.layers.db.mounts.get(id);
   if (layers === undefined) return;
   await store.driver.unmount(layers.mountID);

@@ -8,7 +8,12 @@ import { GantryError } from '../core/errors.js';
 import { type ContainerID, newContainerID } from '../core/ids.js';
 import type { Lock } from '../core/lock.js';
 import type { ImageConfig } from '../core/oci/image-config.js';
-import { type ContainerRecord, type MountPoint, plainName } from '../runtime/container-record.js';
+import {
+  type ContainerRecord,
+  DOCKER_EMPTY,
+  type MountPoint,
+  plainName,
+} from '../runtime/container-record.js';
 import { CREATED } from '../runtime/container-state.js';
 import { ContainerStore } from '../runtime/container-store.js';
 import type { CreateRequest } from '../runtime/create-request.js';
@@ -23,7 +28,8 @@ import { writeNetworkFiles } from '../runtime/network-files.js';
 import { readVolume } from '../runtime/volume-store.js';
 import { ensureVolume, fillVolume, newVolumeName, removeVolume } from '../runtime/volumes.js';
 import { reserveIDFile } from './container-id-file.js';
-import { checkNetwork, networkFiles } from './container-network.js';
+import { checkNetworks, networkFiles } from './container-network.js';
+import { removeContainer } from './containers.js';
 import { recordContainerEvent, recordVolumeEvent } from './events.js';
 import { checkStatsFile } from './exit-stats.js';
 import { inheritedMounts } from './inherited-mounts.js';
@@ -40,8 +46,29 @@ export interface CreatedContainer {
   readonly name: string;
 }
 
-/** ERR_INVALID_ARGUMENT for a request that cannot be, ERR_CONFLICT for a name in use, ERR_NOT_FOUND for lost layers. */
+/**
+ * ERR_INVALID_ARGUMENT for a request that cannot be, ERR_CONFLICT for a name in use, ERR_NOT_FOUND for lost layers, and
+ * what `warmContainer` throws for a request to warm.
+ */
 export async function createContainer(
+  store: Store,
+  image: ContainerImage,
+  request: CreateRequest,
+): Promise<CreatedContainer> {
+  const created = await enterNew(store, image, request);
+  if (request.warm === undefined) return created;
+  const { warmContainer } = await import('./warm-container.js');
+  try {
+    const { failed } = await warmContainer(store, created.id, { patterns: request.warm });
+    if (failed[0] === undefined) return created;
+    throw new GantryError('ERR_SYSCALL', `${failed[0].path}: not copied up: ${failed[0].error}`);
+  } catch (error) {
+    await removeContainer(store, created.id, { volumes: true });
+    throw error;
+  }
+}
+
+async function enterNew(
   store: Store,
   image: ContainerImage,
   request: CreateRequest,
@@ -50,7 +77,7 @@ export async function createContainer(
   const settings = withImageDefaults(request.config, image.config.config ?? {});
   const [path, ...args] = processArgs(settings);
   checkLimits(hostConfig, cpus().length);
-  checkNetwork(store, hostConfig);
+  const Networks = checkNetworks(store, request);
   checkSysctls(hostConfig);
   const wanted = wantedMounts(settings, hostConfig, newVolumeName, await inheritedMounts(store, hostConfig));
   if (request.name !== undefined) checkContainerName(request.name);
@@ -115,6 +142,7 @@ export async function createContainer(
       RestartCount: 0,
       ...(request.statsOnExit === undefined ? {} : { StatsOnExit: request.statsOnExit }),
       MountPoints: points,
+      NetworkSettings: { ...DOCKER_EMPTY.NetworkSettings, Networks },
       LogPath: logLimits(hostConfig.LogConfig) === undefined ? '' : jsonLogPath(records.path(id)),
       HostnamePath: records.path(id, 'hostname'),
       HostsPath: records.path(id, 'hosts'),

@@ -46,6 +46,19 @@ export async function assertUsable(store: Store, top: ChainID): Promise<void> {
   }
 }
 
+/** Layers of before a crash are checked before new ones are put on them; one that fails is dropped. `chain` is base first. */
+export async function dropUnusable(store: Store, chain: readonly ChainID[]): Promise<void> {
+  for (const chainID of chain.toReversed()) {
+    if (store.layers.get(chainID) === undefined) continue;
+    try {
+      await assertUsable(store, chainID);
+      return;
+    } catch (error) {
+      if (!isGantryError(error, 'ERR_STORE_CORRUPT')) throw error;
+    }
+  }
+}
+
 async function recheck(store: Store, layer: Layer): Promise<void> {
   const { assembleTar } = await import('../layer/tar-split-assembler.js');
   const { createCrc64 } = await import('../core/digest/crc64.js');

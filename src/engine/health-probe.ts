@@ -1,5 +1,4 @@
 /** One probe of a container's health: a command inside, bounded in time, and the beginning of what it says. */
-
 import { closeSync } from 'node:fs';
 import { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
@@ -40,15 +39,16 @@ export async function probeHealth(
     (exitCode) => ({ exitCode }),
     (error: unknown) => ({ error }),
   );
+  const late = signal.aborted;
   closeSync(write);
   const said = await output.text(REST_MS);
-  if (signal.aborted) {
-    const late = `Health check exceeded timeout (${goDurationText(timeout)})`;
-    return result(-1, said === '' ? late : `${late}: ${said}`);
+  const error = 'error' in ended ? ended.error : undefined;
+  if (isGantryError(error, 'ERR_CONFLICT') || isGantryError(error, 'ERR_NOT_FOUND')) return undefined;
+  if (late) {
+    const exceeded = `Health check exceeded timeout (${goDurationText(timeout)})`;
+    return result(-1, said === '' ? exceeded : `${exceeded}: ${said}`);
   }
   if ('exitCode' in ended) return result(ended.exitCode, said);
-  const { error } = ended;
-  if (isGantryError(error, 'ERR_CONFLICT') || isGantryError(error, 'ERR_NOT_FOUND')) return undefined;
   return result(-1, error instanceof Error ? error.message : String(error));
 }
 

@@ -4,8 +4,8 @@ import { isGantryError } from '../core/errors.js';
 import type { GraphDriverData } from '../overlay/driver.js';
 import { type ContainerState, statusOf } from '../runtime/container-state.js';
 import { ContainerStore } from '../runtime/container-store.js';
-import { networkSettings } from './container-network.js';
 import { findContainer } from './containers.js';
+import { networkSettings } from './network-settings.js';
 import type { Store } from './store.js';
 
 export interface ContainerDocument {
@@ -52,7 +52,7 @@ export async function inspectContainer(store: Store, what: string): Promise<Cont
       }),
     ),
     Config: record.Config,
-    NetworkSettings: networkSettings(record, hostConfig),
+    NetworkSettings: networkSettings(store, record, hostConfig),
   };
 }
 

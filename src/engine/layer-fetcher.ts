@@ -205,7 +205,7 @@ export class LayerFetcher {
           split,
         });
         if (receipt !== 'restart') {
-          if (receipt.compression !== compression) {
+          if (compression !== undefined && receipt.compression !== compression) {
             const message = `layer ${layerName(job.layer)}: media type says ${compression}, the blob is ${receipt.compression}`;
             onEvent({ event: 'warning', message });
           }

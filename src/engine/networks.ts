@@ -20,6 +20,7 @@ import {
 } from '../runtime/network/subnet.js';
 import { recordNetworkEvent } from './events.js';
 import { type Filters, knownFilters, labelMatches } from './filters.js';
+import { endpointID } from './network-settings.js';
 import type { Store } from './store.js';
 
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
@@ -135,7 +136,7 @@ export function inspectNetwork(store: Store, what: string): Readonly<Record<stri
     if (endpoint.network.Id !== Id || address === undefined) return [];
     const document = {
       Name: endpoint.containerName,
-      EndpointID: endpoint.containerID,
+      EndpointID: endpointID(endpoint.containerID, Id),
       MacAddress: address.mac,
       IPv4Address: `${address.address}/${address.bits}`,
       IPv6Address: '',

@@ -5,7 +5,8 @@
  * Cancel in two steps: `words.cancel()` asks a running task, which cleans up and keeps its thread; `signal` is for
  * tasks that are still queued, or for a task that did not listen: it kills the thread and skips `finally`.
  */
-import { SHARE_ENV } from 'node:worker_threads';
+import { once } from 'node:events';
+import { SHARE_ENV, type Worker } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import type * as CopyUpTasks from '../../workers/copyup.js';
 import type * as LayerTasks from '../../workers/layer.js';
@@ -39,6 +40,8 @@ const FIRST: { readonly [Module in ModuleName]: TaskName<Module> } = {
 
 export class Pool<Module extends ModuleName = 'layer'> {
   readonly #piscina: Piscina;
+  /** Settled for a thread that has loaded its module: that is the first thing it tells. */
+  readonly #loaded = new Map<Worker, Promise<unknown>>();
 
   /** Two threads start at once, which every caller can use; more as tasks come, at most `threads`. */
   constructor(
@@ -57,6 +60,7 @@ export class Pool<Module extends ModuleName = 'layer'> {
       // The worker's event loop must run between tasks, because sockets close in it.
       atomics: 'disabled',
     });
+    this.#watch();
   }
 
   /** Runs one task. The pool does not bound its queue: the coordinator does. */
@@ -67,7 +71,9 @@ export class Pool<Module extends ModuleName = 'layer'> {
   ): Promise<Output<Module, Name>> {
     let reply: Reply<Output<Module, Name>>;
     try {
-      reply = (await this.#piscina.run(input, { name, ...(signal ? { signal } : {}) })) as typeof reply;
+      const running = this.#piscina.run(input, { name, ...(signal ? { signal } : {}) });
+      this.#watch();
+      reply = (await running) as typeof reply;
     } catch (cause) {
       if (signal?.aborted) throw new GantryError('ERR_CANCELED', `${name}: canceled`, {}, { cause });
       throw new GantryError('ERR_WORKER_DIED', `${name}: the worker thread died`, {}, { cause });
@@ -76,7 +82,24 @@ export class Pool<Module extends ModuleName = 'layer'> {
     return reply.value;
   }
 
+  /**
+   * A thread that is ended while it loads native code takes the process with it (koffi's N-API calls fail, "FATAL ERROR:
+   * napi_throw"), so the work may be done before all threads may go.
+   */
   async close(): Promise<void> {
+    await Promise.all(this.#loaded.values());
     await this.#piscina.destroy();
+  }
+
+  #watch(): void {
+    for (const thread of this.#piscina.threads) {
+      if (this.#loaded.has(thread)) continue;
+      const told = Promise.race([once(thread, 'message'), once(thread, 'exit')]);
+      // What ended a thread is told by its task.
+      this.#loaded.set(
+        thread,
+        told.catch(() => {}),
+      );
+    }
   }
 }

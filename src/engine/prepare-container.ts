@@ -11,7 +11,7 @@ import { bindMount, tmpfsMounts } from '../runtime/mount-points.js';
 import { writeNetworkFiles } from '../runtime/network-files.js';
 import { chooseRuntime, type OciRuntime } from '../runtime/oci-runtime.js';
 import { resolveUser } from '../runtime/user.js';
-import { announceContainer, attachNetwork, networkFiles } from './container-network.js';
+import { announceContainer, attachNetworks, networkFiles } from './container-network.js';
 import type { Store } from './store.js';
 
 export interface PrepareOptions {
@@ -62,7 +62,7 @@ export async function prepareContainer(
     volatile: hostConfig.AutoRemove || (hostConfig.Volatile ?? false),
   });
   const accounts = { passwd: readBeneath(rootfs, '/etc/passwd'), group: readBeneath(rootfs, '/etc/group') };
-  const network = await attachNetwork(store, record, hostConfig);
+  const network = await attachNetworks(store, record, hostConfig);
   writeNetworkFiles(records.path(id), networkFiles(settings, hostConfig, network));
   if (network !== undefined) await announceContainer(id);
   const { default: defaultSeccomp } = await import('../runtime/seccomp-default.json', {

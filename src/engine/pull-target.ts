@@ -1,4 +1,5 @@
 /** One image of a pull, resolved: its layers bottom first, each with the place it takes in the chain. */
+import type { FileSource } from '../../workers/layer.js';
 import {
   algorithmOf,
   type ChainID,
@@ -22,7 +23,7 @@ export interface TargetLayer {
   readonly digest: Digest;
   readonly size: number;
   readonly compression: ReturnType<typeof layerCompression>;
-  readonly source: BlobSource;
+  readonly source: BlobSource | FileSource;
 }
 
 export interface PullTarget {

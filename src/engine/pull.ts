@@ -19,7 +19,7 @@ import {
   type Reference,
   withDefaultTag,
 } from '../registry/reference.js';
-import { assertUsable, settleDurability } from './durability.js';
+import { dropUnusable, settleDurability } from './durability.js';
 import { recordImageEvent } from './events.js';
 import { LayerFetcher } from './layer-fetcher.js';
 import { Pool } from './pool.js';
@@ -111,7 +111,10 @@ export async function pull(
         }
         const backend = await hash;
         fetcher ??= new LayerFetcher({ store, pool: openPool, threads, hash: backend, onEvent });
-        await usable(store, target);
+        await dropUnusable(
+          store,
+          target.layers.map(({ chainID }) => chainID),
+        );
         await fetcher.bring(target.layers, signal);
         clock.lap('layers');
         const result = await publish(store, reference, target);
@@ -149,19 +152,6 @@ export async function pull(
 
 const nameInStore = (reference: Reference): string =>
   familiarString(pullReference(withDefaultTag(reference)));
-
-/** Layers of before a crash are checked before new ones are put on them; one that fails is dropped and fetched anew. */
-async function usable(store: Store, target: PullTarget): Promise<void> {
-  for (const { chainID } of target.layers.toReversed()) {
-    if (store.layers.get(chainID) === undefined) continue;
-    try {
-      await assertUsable(store, chainID);
-      return;
-    } catch (error) {
-      if (!isGantryError(error, 'ERR_STORE_CORRUPT')) throw error;
-    }
-  }
-}
 
 /** Config, sources, tag: in that order, so that whatever can be seen is whole. */
 async function publish(store: Store, reference: Reference, target: PullTarget): Promise<PullResult> {

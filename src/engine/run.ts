@@ -46,6 +46,10 @@ export interface ForegroundOptions {
   /** PATH. */
   readonly searchPath?: string;
   readonly onWarning?: (text: string) => void;
+  /** Called when all stands but the container's command, which starts when this has resolved. */
+  readonly onReady?: (id: ContainerID) => Promise<void>;
+  /** Called after the command's end, before anything of the container is taken away. */
+  readonly onEnded?: (id: ContainerID, exitCode: number) => Promise<void>;
 }
 
 /** Creates and starts; gives the exit code. Throws what `createContainer` and `startContainer` throw. */
@@ -99,7 +103,11 @@ export async function startContainer(
   await streams;
   detach();
   const logged = log?.close();
-  await end(store, records, id, code, launched, options);
+  try {
+    await options.onEnded?.(id, code);
+  } finally {
+    await end(store, records, id, code, launched, options);
+  }
   if (logged && records.get(id) !== undefined) await keepLog(store, id);
   return code;
 }
@@ -161,6 +169,7 @@ async function begin(
       command: record.Path,
     });
     const log = await logOutput(records, record, launched);
+    await options.onReady?.(record.ID);
     const attached = attach(launched, record, options);
     await launched.start().catch((error: unknown) => {
       attached.detach();

@@ -8,21 +8,25 @@ const ENVIRONMENT = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/
 
 /**
  * For containers that run, by their records: after each start, and by whoever lists, because a monitor may be killed.
- * Quick where none of them has a health check.
+ * Never throws; quick where none of them has a health check.
  */
 export async function startHealthMonitor(store: Store, running: readonly ContainerRecord[]): Promise<void> {
-  const begin = running.find(({ State }) => State.Running && State.Health !== undefined)?.Gantry;
-  if (begin === undefined) return;
-  const free = await store.tryLockNamed('containers', 'health').catch(() => undefined);
-  if (free === undefined) return;
-  free.release();
-  const [program, ...args] = begin;
-  spawn(program, [...args, '--root', store.root, 'container', 'health-monitor'], {
-    detached: true,
-    stdio: 'ignore',
-    cwd: '/',
-    env: ENVIRONMENT,
-  })
-    .on('error', () => {}) // the next one who looks tries again
-    .unref();
+  const checked = running.find(({ State, Gantry }) => State.Running && State.Health && Gantry);
+  if (checked?.Gantry === undefined) return;
+  const [program, ...args] = checked.Gantry;
+  try {
+    const free = await store.tryLockNamed('containers', 'health');
+    if (free === undefined) return;
+    free.release();
+    spawn(program, [...args, '--root', store.root, 'container', 'health-monitor'], {
+      detached: true,
+      stdio: 'ignore',
+      cwd: '/',
+      env: ENVIRONMENT,
+    })
+      .on('error', () => {})
+      .unref();
+  } catch {
+    // The next one who looks tries again; the containers run all the same.
+  }
 }

@@ -1,6 +1,7 @@
 /** `gantry system check`: whether this machine can pull and run, and the command that gets what is missing. */
 import { existsSync } from 'node:fs';
 import { loadLibrary } from '../core/ffi.js';
+import { networkPrograms } from '../runtime/network/cni.js';
 import { fileSystemOf, findProgram, knownBad, readCgroups, readHost, readText } from './host.js';
 import { probeRoot } from './root-probe.js';
 
@@ -122,6 +123,19 @@ function programChecks(): Check[] {
       found: conmon ? `${conmon.path} ${conmon.version}` : 'not installed: no detached containers',
       ...(conmon ? {} : { hint: 'apt-get install conmon' }),
     },
+    ...networkPrograms().map(
+      ({ package: name, missing }): Check => ({
+        group: 'programs',
+        name,
+        status: missing.length === 0 ? 'ok' : 'missing',
+        required: false,
+        found:
+          missing.length === 0
+            ? 'for networks'
+            : `no ${missing.join(', ')}: only --network none and host (GANTRY_DEFAULT_NETWORK)`,
+        ...(missing.length === 0 ? {} : { hint: `apt-get install ${name}` }),
+      }),
+    ),
   ];
 }
 

@@ -19,7 +19,8 @@ export async function tagImage(store: Store, source: string, target: string): Pr
   }
 }
 
-function parseTarget(target: string): Reference {
+/** ERR_INVALID_REFERENCE for what is no name, or holds a digest. */
+export function parseTarget(target: string): Reference {
   let reference: Reference;
   try {
     reference = parseReference(target);

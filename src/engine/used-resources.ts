@@ -2,8 +2,9 @@
  * What a run used, read at its end from the kernel's own counters: its cgroup, and the namespace of its network. Both go
  * next. No sampling is needed for that, so a run costs nothing extra while it lasts.
  */
+import { existsSync } from 'node:fs';
 import { cgroupLayout } from '../runtime/cgroup-layout.js';
-import { readEndpoint } from '../runtime/network/endpoint.js';
+import { namespacePath } from '../runtime/network/endpoint.js';
 import { inNamespace } from '../runtime/network/namespace.js';
 import type { ResourceReport } from '../runtime/resource-report.js';
 import { Cgroup, type CgroupUse } from '../supervisor/cgroup/cgroup.js';
@@ -50,11 +51,11 @@ function cgroupUse(
   }
 }
 
-/** The namespace of an endpoint outlives the container's processes. */
+/** A namespace on networks outlives the container's processes. */
 function networkUse(id: string, text: KernelText): NetworkUse | undefined {
-  const endpoint = readEndpoint(id);
-  if (endpoint === undefined) return undefined;
-  const network = inNamespace(endpoint.call.netns, () => Network.open('/proc/thread-self/net/dev'));
+  const path = namespacePath(id);
+  if (!existsSync(path)) return undefined;
+  const network = inNamespace(path, () => Network.open('/proc/thread-self/net/dev'));
   try {
     return network?.read(text);
   } finally {

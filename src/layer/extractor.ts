@@ -11,7 +11,7 @@
 import { readdirSync } from 'node:fs';
 import { GantryError, unreachable } from '../core/errors.js';
 import { AddressCache } from '../core/ffi.js';
-import { AT_REMOVEDIR, AT_SYMLINK_NOFOLLOW, at, O } from '../core/fsops/at.js';
+import { AT_FDCWD, AT_REMOVEDIR, AT_SYMLINK_FOLLOW, AT_SYMLINK_NOFOLLOW, at, O } from '../core/fsops/at.js';
 import { E, errno, syscallError } from '../core/fsops/libc.js';
 import { NameBuffer } from '../core/rooted-dir.js';
 import type { TarEntry } from '../core/tar/entry.js';
@@ -90,6 +90,14 @@ export class Extractor {
       default:
         unreachable(entry.type);
     }
+  }
+
+  /** Gives an open file of the same file system this name too: no copy, its attributes are its own. */
+  adopt(path: string, fd: number): void {
+    const parent = this.#dirs.parent(path);
+    const name = this.#name.set(baseOf(path));
+    const source = this.#other.set(`/proc/self/fd/${fd}`);
+    this.#create(path, parent, () => at.link(AT_FDCWD, source, parent, name, AT_SYMLINK_FOLLOW));
   }
 
   data(bytes: Uint8Array, start: number, end: number, offset: number): void {

@@ -13,7 +13,9 @@ import type { Crc64 } from '../core/digest/crc64.js';
 import type { DiffID, Digest } from '../core/digest/digest.js';
 import type { Hasher } from '../core/digest/hasher.js';
 import { errnoCode, GantryError } from '../core/errors.js';
+import { waitWritable } from '../core/fsops/poll.js';
 import type { ProgressWords } from '../core/progress-words.js';
+import { writeError } from '../core/write-error.js';
 import { assembleTar } from './tar-split-assembler.js';
 import { readTarSplit } from './tar-split-reader.js';
 
@@ -41,8 +43,8 @@ export interface WrittenBlob {
 }
 
 /**
- * Throws ERR_STORE_CORRUPT when a file or the diffID is not what it was, ERR_NO_SPACE, ERR_CANCELED, and EPIPE when
- * nobody reads any more.
+ * Throws ERR_STORE_CORRUPT when a file or the diffID is not what it was, ERR_NO_SPACE, ERR_CANCELED, and
+ * ERR_SYSCALL (EPIPE when nobody reads any more).
  */
 export async function writeLayerBlob(options: LayerBlobOptions): Promise<WrittenBlob> {
   const { tarSplit, files, diffID, compression, crc, diffHash, blobHash, words } = options;
@@ -90,12 +92,11 @@ export async function tarSizeOf(tarSplit: string): Promise<number> {
   return size;
 }
 
-/** How long to wait before a pipe that is full, and that somebody made non-blocking, is tried again. */
-const FULL_PIPE_MS = 2;
+/** How often a cancel is looked for while a pipe is full. */
+const FULL_PIPE_MS = 100;
 
 class DescriptorOutput {
   size = 0;
-  readonly #pause = new Int32Array(new SharedArrayBuffer(4));
 
   constructor(
     readonly fd: number,
@@ -116,13 +117,10 @@ class DescriptorOutput {
       const position = this.position === undefined ? null : this.position + this.size;
       return writeSync(this.fd, bytes, at, bytes.length - at, position);
     } catch (cause) {
-      const code = errnoCode(cause);
-      if (code === 'ENOSPC' || code === 'EDQUOT') {
-        throw new GantryError('ERR_NO_SPACE', 'no space left for the layer', { errno: code }, { cause });
-      }
-      if (code !== 'EAGAIN') throw cause;
+      // A pipe that Node, or who shares it, made non-blocking.
+      if (errnoCode(cause) !== 'EAGAIN') throw writeError(cause);
       if (this.words.canceled) throw new GantryError('ERR_CANCELED', 'canceled');
-      Atomics.wait(this.#pause, 0, 0, FULL_PIPE_MS);
+      waitWritable(this.fd, FULL_PIPE_MS);
       return 0;
     }
   }

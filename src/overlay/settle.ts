@@ -12,9 +12,8 @@
  */
 import { chmodSync, chownSync, closeSync, lstatSync, openSync, statSync, unlinkSync } from 'node:fs';
 import { errnoCode } from '../core/errors.js';
-import { at } from '../core/fsops/at.js';
 import { openInRoot, procPath, realPathInRoot } from '../core/fsops/in-root.js';
-import { check } from '../core/fsops/libc.js';
+import { setMtime } from '../core/fsops/mtime.js';
 import { getXattr, listXattrs, setXattr } from '../core/fsops/xattr.js';
 import { coveredBy, isBelowOpaque, isWhiteout } from './covered.js';
 import type { PendingPaths } from './driver.js';
@@ -61,7 +60,7 @@ function dropIdleWhiteout(root: number, lowers: readonly number[], path: string)
     }
     const { mtimeNs } = statSync(procPath(directory, SELF), { bigint: true });
     unlinkSync(file);
-    setMtime(directory, mtimeNs);
+    setMtime(procPath(directory, SELF), mtimeNs);
   });
 }
 
@@ -75,7 +74,7 @@ function takeAttributes(root: number, lowers: readonly number[], path: string): 
       chownSync(own, Number(found?.uid ?? 0), Number(found?.gid ?? 0));
       chmodSync(own, Number(found?.mode ?? 0o755n) & 0o7777);
       if (source && found) copyXattrs(source, own);
-      setMtime(directory, found?.mtimeNs ?? 0n);
+      setMtime(own, found?.mtimeNs ?? 0n);
     } finally {
       if (covered !== undefined) closeSync(covered);
     }
@@ -103,19 +102,5 @@ function copyXattrs(from: Buffer, to: Buffer): void {
     if (name.startsWith('trusted.overlay.')) continue;
     const value = getXattr(from, name);
     if (value !== undefined) setXattr(to, name, value);
-  }
-}
-
-/** futimens wants a real descriptor, not one for looking. */
-function setMtime(directory: number, mtimeNs: bigint): void {
-  const SECOND = 1_000_000_000n;
-  const nanoseconds = ((mtimeNs % SECOND) + SECOND) % SECOND; // times before 1970 are negative
-  const UTIME_OMIT = (1n << 30n) - 2n;
-  const times = new BigInt64Array([0n, UTIME_OMIT, (mtimeNs - nanoseconds) / SECOND, nanoseconds]);
-  const fd = openSync(procPath(directory, SELF), 'r');
-  try {
-    check(at.futimens(fd, times), 'futimens', `/proc/self/fd/${directory}`);
-  } finally {
-    closeSync(fd);
   }
 }

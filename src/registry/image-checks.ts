@@ -3,7 +3,6 @@ import { algorithmOf, type Digest, digestOf } from '../core/digest/digest.js';
 import { GantryError } from '../core/errors.js';
 import type { Descriptor } from '../core/oci/descriptor.js';
 import type { ImageConfig } from '../core/oci/image-config.js';
-import type { Manifest } from '../core/oci/manifest.js';
 import { formatPlatform, type PlatformSpec, platformRank } from './platform.js';
 
 /** Throws ERR_DIGEST_MISMATCH. */
@@ -29,7 +28,7 @@ export function checkSize(what: string, { digest, size }: Descriptor, limit: num
 /** One diffID a layer, and a platform that fits. Throws ERR_MANIFEST_INVALID, ERR_NO_PLATFORM. */
 export function checkConfig(
   what: string,
-  manifest: Manifest,
+  manifest: { readonly layers: readonly unknown[] },
   config: ImageConfig,
   platform: PlatformSpec | undefined,
 ): void {

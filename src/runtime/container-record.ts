@@ -11,7 +11,7 @@
 import type { ImageID } from '../core/digest/digest.js';
 import type { ContainerID } from '../core/ids.js';
 import type { ContainerState } from './container-state.js';
-import type { ContainerSettings } from './create-request.js';
+import type { ContainerSettings, EndpointSettings } from './create-request.js';
 
 /** One of `MountPoints`, under its path in the container. */
 export interface MountPoint {
@@ -49,6 +49,8 @@ export interface ContainerRecord {
   /** Ours: the file that tells what each run used. */
   readonly StatsOnExit?: string;
   readonly MountPoints: Readonly<Record<string, MountPoint>>;
+  /** The networks it is to be on, by name; where it is while it runs lies in /run (network/endpoint.ts). */
+  readonly NetworkSettings?: { readonly Networks: Readonly<Record<string, EndpointSettings>> };
   readonly LogPath: string;
   readonly HostnamePath: string;
   readonly HostsPath: string;

@@ -11,6 +11,10 @@ export interface CreateRequest {
   readonly statsOnExit?: string;
   readonly config: ContainerSettings;
   readonly hostConfig: HostConfig;
+  /** By name or id; the first is NetworkMode's. Without it the container is on that one alone. */
+  readonly networkingConfig?: { readonly EndpointsConfig: Readonly<Record<string, EndpointSettings>> };
+  /** Paths and globs inside the container, to be copied up before it starts. */
+  readonly warm?: readonly string[];
 }
 
 /** The image config's fields, completed by those that only a container has. */
@@ -98,6 +102,14 @@ export interface HostConfig {
   readonly Annotations?: Readonly<Record<string, string>>;
   readonly MaskedPaths?: readonly string[] | null;
   readonly ReadonlyPaths?: readonly string[] | null;
+}
+
+/** What was asked for on one network. */
+export interface EndpointSettings {
+  readonly IPAMConfig?: { readonly IPv4Address?: string } | null;
+  /** Names beside its own, on this network. */
+  readonly Aliases?: readonly string[] | null;
+  readonly MacAddress?: string;
 }
 
 export interface PortBinding {

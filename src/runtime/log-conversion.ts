@@ -7,7 +7,8 @@
  *                   log-position.json    {"source":{"file":"<inode>:<birth>","offset":4096},"target":{"file":…,"size":9000},"carry":{}}
  *
  * The position is replaced after each piece that was appended, and before each rotation. What the target holds beyond
- * it was appended by who was killed before he could say so; it is cut off and made again. Lines are lost only when conmon
+ * it was appended by who was killed before he could say so, which is seen by its being what comes next, and is not
+ * appended again; or by a dockerd that started the container on this root, and stays. Lines are lost only when conmon
  * begins two files between two conversions; that is its bound. The caller holds the log's lock.
  */
 import {
@@ -142,31 +143,57 @@ interface Target {
   close(): void;
 }
 
-/** The file to append to, cut back to what the position vouches for. */
+/** The file to append to. `size` is what the position vouches for, and what was appended here. */
 function openTarget(directory: string, position: Position): Target {
   const path = jsonLogPath(directory);
   const fd = openSync(path, 'a', 0o640);
   const file = fileIdentity(fd)!;
-  let { size } = fstatSync(fd);
+  let found = fstatSync(fd).size;
   const { target } = position;
-  const known = target.file === file ? target.size : target.file === '' ? size : 0; // another: made by a rotation
-  if (known < size) {
-    ftruncateSync(fd, known);
-    size = known;
-  }
+  const known = target.file === file ? target.size : target.file === '' ? found : 0; // another: made by a rotation
+  let size = Math.min(known, found);
   return {
     get size() {
       return size;
     },
     append: (text) => {
       const bytes = Buffer.from(text);
-      for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
-      size += bytes.length;
+      let there = 0;
+      if (size < found && text !== '') ({ there, size } = takeUp(path, size, found, bytes));
+      for (let at = there; at < bytes.length; ) at += writeSync(fd, bytes, at);
+      size += bytes.length - there;
+      found = size;
     },
     at: () => ({ file, size }),
     sync: () => fsyncSync(fd),
     close: () => closeSync(fd),
   };
+}
+
+/** How much of `bytes` is there already from `start` on, and the size of the file, cut back to whole lines. */
+function takeUp(
+  path: string,
+  start: number,
+  end: number,
+  bytes: Buffer,
+): { readonly there: number; readonly size: number } {
+  const fd = openSync(path, 'r+');
+  try {
+    const head = readAt(fd, start, Math.min(end - start, bytes.length));
+    const same = head.equals(bytes.subarray(0, head.length));
+    if (same && end - start === head.length) return { there: head.length, size: end };
+    const last = readAt(fd, Math.max(start, end - PIECE), Math.min(PIECE, end - start));
+    const size = end - last.length + last.lastIndexOf(NEWLINE) + 1;
+    ftruncateSync(fd, size);
+    return { there: same ? head.length : 0, size };
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function readAt(fd: number, start: number, length: number): Buffer {
+  const bytes = Buffer.alloc(length);
+  return bytes.subarray(0, readSync(fd, bytes, 0, length, start));
 }
 
 /** Makes each file one older, as far as the first gap: a rotation that was killed left one and is completed so. */

@@ -7,7 +7,7 @@ import type { HostConfig } from './create-request.js';
 import type { LinuxSpec, MountSpec } from './oci-spec.js';
 
 const SHM = '/dev/shm';
-const SHM_BYTES = 64 * 1024 * 1024;
+export const SHM_BYTES = 64 * 1024 * 1024;
 
 /** `network`: the path of a namespace that is set up already; without it the runtime makes one with loopback alone. */
 export function namespaces(

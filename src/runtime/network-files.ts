@@ -24,8 +24,8 @@ export interface NetworkFiles {
   /** `name:address` */
   readonly extraHosts: readonly string[];
   readonly dns?: ResolverSettings;
-  /** On a bridge. */
-  readonly address?: string;
+  /** On bridges. */
+  readonly addresses?: readonly string[];
   /** Where the host is found, for `host-gateway`; such a name is left out without it. */
   readonly gateway?: string;
   /** The directory of the host's own files; /etc but for tests. */
@@ -52,6 +52,10 @@ function text(path: string): string {
   }
 }
 
+/** What a container calls itself in its hosts file. */
+export const ownNames = (hostname: string, domainname?: string): string =>
+  domainname ? `${hostname}.${domainname} ${hostname}` : hostname;
+
 /** The three texts. */
 export function networkTexts(options: NetworkFiles): Readonly<Record<(typeof FILES)[number], string>> {
   const etc = options.hostEtc ?? '/etc';
@@ -64,12 +68,11 @@ export function networkTexts(options: NetworkFiles): Readonly<Record<(typeof FIL
     return found === undefined ? '' : `${found}\t${entry.slice(0, at)}\n`;
   });
   const hosts = host ? text(join(etc, 'hosts')) : LOOPBACK;
-  const { address, hostname, domainname, dns } = options;
-  const names = domainname ? `${hostname}.${domainname} ${hostname}` : hostname;
+  const { addresses = [], hostname, domainname, dns } = options;
   const resolvConf = text(join(etc, 'resolv.conf'));
-  const own = address === undefined ? '' : `${address}\t${names}\n`;
+  const own = addresses.map((address) => `${address}\t${ownNames(hostname, domainname)}\n`).join('');
   const found =
-    address === undefined
+    addresses.length === 0
       ? resolvConf
       : reachable(resolvConf) || reachable(text(options.upstream ?? RESOLVED)) || resolvConf;
   return {

@@ -16,6 +16,7 @@ import { basename, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { GantryError } from '../core/errors.js';
 import type { CgroupLayout } from './cgroup-layout.js';
+import { removeCgroup } from './remove-cgroup.js';
 
 export interface OciRuntime {
   readonly name: string;
@@ -109,7 +110,8 @@ export async function runtimeCommand(
   return { status, stderr: await stderr };
 }
 
-/** Ends and forgets the container in the runtime, cgroup included. Does nothing when the runtime knows none. */
+/** Ends and forgets the container in the runtime, cgroup included, also where a killed runtime knows nothing of it. */
 export async function deleteFromRuntime(runtime: OciRuntime, id: string): Promise<void> {
   await runtimeCommand(runtime, ['delete', '--force', id]);
+  await removeCgroup(id);
 }

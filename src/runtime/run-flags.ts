@@ -61,8 +61,12 @@ export interface RunFlags {
   readonly uts?: string;
   readonly userns?: string;
   readonly cgroupns?: string;
-  /** `none` (the default), `host`, `bridge` (the default with ports to publish) or a network's name. */
-  readonly network?: string;
+  /** `none`, `host`, `bridge`, a network's name, or `name=…,alias=…,ip=…`; several. */
+  readonly network?: string | readonly string[];
+  /** Of the first network. */
+  readonly ip?: string;
+  readonly macAddress?: string;
+  readonly networkAlias?: readonly string[];
   /** `[ADDRESS:][HOST:]CONTAINER[/tcp|udp]` */
   readonly publish?: readonly string[];
   readonly publishAll?: boolean;
@@ -103,6 +107,8 @@ export interface RunFlags {
   readonly deviceReadIops?: readonly string[];
   readonly deviceWriteIops?: readonly string[];
   readonly init?: boolean;
+  /** Paths and globs inside the container: copied up before it starts. */
+  readonly warm?: readonly string[];
   /** Run by a shell inside. */
   readonly healthCmd?: string;
   /** Go durations: `30s`, `1m30s`. */

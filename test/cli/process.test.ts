@@ -51,7 +51,7 @@ describe('the gantry process', () => {
       format: 'esm',
       platform: 'node',
       packages: 'bundle',
-      external: ['koffi', 'piscina', 'hash-wasm'],
+      external: ['koffi', 'piscina', 'hash-wasm', 'lz4-napi'],
       banner: {
         js: "import{createRequire as r}from'node:module';const require=r(import.meta.url);",
       },

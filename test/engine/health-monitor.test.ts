@@ -15,6 +15,7 @@ import { runDirectory } from '../../src/runtime/host-facts.js';
 import { findExecutable } from '../../src/runtime/oci-runtime.js';
 import type { RunFlags } from '../../src/runtime/run-flags.js';
 import { buildCli, callCli } from '../helpers/built-cli.js';
+import { dockerdPresent, withDockerd } from '../helpers/dockerd.js';
 import { temporaryDirectory } from '../helpers/layer-fixture.js';
 import { whyNoContainers } from '../runtime/busybox.js';
 import { busyboxImage } from './busybox-image.js';
@@ -172,6 +173,30 @@ describe.skipIf(why !== undefined)(`health checks${why ? ` (skipped: ${why})` : 
     await unpauseContainer(store, loud);
     await until(async () => (await health(loud)).Log.at(-1)!.Start > frozen.Log.at(-1)!.End);
   }, 40_000);
+
+  it.skipIf(!dockerdPresent)(
+    'a real dockerd on the same root tells what we recorded (needs dockerd)',
+    async () => {
+      const id = await run({ ...OFTEN, name: 'shared', healthCmd: 'echo fine' });
+      await becomes(id, 'healthy');
+      await stopContainer(store, id, { timeout: 0 });
+      const { Health, Resources } = await state(id);
+      await until(() => monitors().length === 0);
+      await withDockerd({ directory: directory.path, root: store.root }, (docker) => {
+        expect(docker('ps', '-a', '--format', '{{.Names}}: {{.State}}')).toBe('shared: exited');
+        const [{ Config, State }] = JSON.parse(docker('inspect', 'shared'));
+        expect(Config.Healthcheck).toEqual({ Test: ['CMD-SHELL', 'echo fine'], Interval: 1e8, Retries: 2 });
+        expect(State.ExitCode).toBe(137);
+        expect(State.Health).toMatchObject({
+          Status: 'unhealthy', // as dockerd itself says of what has ended
+          Log: Health!.Log.map(({ ExitCode, Output }) => ({ ExitCode, Output })),
+        });
+      });
+      expect(Resources!.CpuUsage).toBeGreaterThan(0);
+      expect(await health(id)).toMatchObject({ Log: Health!.Log.map(({ Output }) => ({ Output })) });
+    },
+    60_000,
+  );
 
   it('in the foreground too', async () => {
     const { name } = await createContainer(

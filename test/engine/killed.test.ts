@@ -50,15 +50,15 @@ describe.skipIf(why !== undefined)(`killed${why ? ` (skipped: ${why})` : ''}`, {
     const request = createRequest({ detach: true, ...flags }, 'busybox', ['sh', '-c', script], context);
     return (await createContainer(store, await busyboxImage(store), request)).id;
   };
+  const commandOf = (pid: string) => {
+    try {
+      return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+    } catch {
+      return ''; // it has ended
+    }
+  };
   const processesOf = (id: string) =>
-    readdirSync('/proc').filter((pid) => {
-      if (!/^\d+$/.test(pid)) return false;
-      try {
-        return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(id);
-      } catch {
-        return false;
-      }
-    });
+    readdirSync('/proc').filter((pid) => /^\d+$/.test(pid) && commandOf(pid).includes(id));
   const until = async (holds: () => boolean) => {
     for (const end = Date.now() + 10_000; !holds(); await sleep(10)) {
       if (Date.now() > end) throw new Error('waited in vain');
@@ -113,6 +113,33 @@ describe.skipIf(why !== undefined)(`killed${why ? ` (skipped: ${why})` : ''}`, {
       });
       await expectNothingLeft(id);
       await removeContainer(store, id);
+    }
+  });
+
+  it('conmon while it starts one: the start says so, or was done; nothing is left, and it starts again', async () => {
+    for (let round = 0; round < Math.ceil(TIMES / 2); round++) {
+      const id = await create('sleep 600');
+      const child = spawn(process.execPath, [cli, '--root', store.root, 'start', id], { stdio: 'ignore' });
+      const exited = once(child, 'exit');
+      let shim: string | undefined;
+      while (shim === undefined && child.exitCode === null) {
+        shim = processesOf(id).find((pid) => commandOf(pid).split('\0')[0]!.endsWith('conmon'));
+        await sleep(1);
+      }
+      await sleep((round * 120) / TIMES);
+      try {
+        if (shim !== undefined) process.kill(Number(shim), 'SIGKILL');
+      } catch {
+        // it was the one that only begot the other
+      }
+      const [code] = await exited;
+      const { State } = await findContainer(store, id);
+      expect(['0 running', '1 created', '0 exited']).toContain(`${code} ${statusOf(State)}`);
+      if (code === 1) await expectNothingLeft(id);
+      await startDetached(store, id, options);
+      expect((await findContainer(store, id)).State.Running).toBe(true);
+      await removeContainer(store, id, { force: true });
+      await expectNothingLeft(id);
     }
   });
 

@@ -146,6 +146,21 @@ describe.skipIf(why !== undefined)(`stats of real containers${why ? ` (skipped: 
     }
   }, 60_000);
 
+  it('a container that fills the page cache needs no more memory', async () => {
+    const fill = 'dd if=/dev/zero of=/filler bs=1M count=64 && exec sleep 60';
+    const filler = await background({ name: 'filler' }, fill);
+    try {
+      for (const end = Date.now() + 15_000; Date.now() < end; ) {
+        const [[filling]] = (await collect({ count: 1 })) as [[ContainerStats]];
+        expect(filling.usage.memory).toBeLessThan(16 * MIB);
+        if (filling.sample !== undefined && filling.sample.memory.usage > 60 * MIB) return;
+      }
+      throw new Error('the cache was not filled');
+    } finally {
+      await filler.stop();
+    }
+  }, 30_000);
+
   it('follows containers that come and go', async () => {
     const seen: string[] = [];
     const abort = new AbortController();

@@ -58,7 +58,8 @@ export class OwnNetwork {
     return ['nsenter', ['--target', String(this.#holder.pid), '--net', '--mount', '--', ...command]];
   }
 
-  #gantry(args: readonly string[]): string[] {
+  /** The words that call the program. */
+  command(...args: string[]): string[] {
     return [process.execPath, join(this.#script, 'process.js'), '--root', this.#root, ...args];
   }
 
@@ -68,13 +69,18 @@ export class OwnNetwork {
   }
 
   gantry(...args: string[]): Finished {
-    return this.run(...this.#gantry(args));
+    return this.run(...this.command(...args));
   }
 
   /** `gantry run …` in the foreground, beside us. */
   start(...args: string[]): ChildProcess {
-    const [program, all] = this.#inside(this.#gantry(args));
-    return spawn(program, all, { stdio: ['ignore', 'pipe', 'pipe'] });
+    return this.spawn(...this.command(...args));
+  }
+
+  /** Any command, beside us. */
+  spawn(...command: string[]): ChildProcess {
+    const [program, args] = this.#inside(command);
+    return spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
   }
 
   close(): void {

@@ -56,7 +56,7 @@ it('on a bridge a container is in its hosts, and name servers on the loopback of
   const options = {
     hostname: 'box',
     network: 'bridge',
-    address: '172.17.0.2',
+    addresses: ['172.17.0.2'],
     extraHosts: [],
     hostEtc: directory,
     upstream: join(directory, 'upstream'),
@@ -99,7 +99,7 @@ it('host-gateway is where the host is, and a domain comes before the short name'
       hostEtc: directory,
       ...own,
     }).hosts;
-  const there = hosts({ address: '172.17.0.2', gateway: '172.17.0.1' });
+  const there = hosts({ addresses: ['172.17.0.2'], gateway: '172.17.0.1' });
   expect(there).toContain('\n172.17.0.2\tbox.example.org box\n172.17.0.1\tup\n');
   expect(hosts({})).not.toContain('up');
   expect(hosts({ network: 'host' })).toBe('127.0.0.1\tup\n');

@@ -1,4 +1,4 @@
-import { appendFileSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, readFileSync, renameSync, truncateSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { convertLog, keepShimLog } from '../../src/runtime/log-conversion.js';
@@ -69,7 +69,7 @@ describe('a log', () => {
     expect(logs()).toEqual(['one', 'two']);
   });
 
-  it('cuts off what was appended by one who was killed', () => {
+  it('takes up what was appended by one who was killed', () => {
     shim(line('one'));
     convertLog(container, limits);
     const before = readFileSync(path('log-position.json'));
@@ -79,6 +79,41 @@ describe('a log', () => {
     appendFileSync(json(), '{"log":"ha');
     convertLog(container, limits);
     expect(logs()).toEqual(['one', 'two', 'three']);
+  });
+
+  it.each([0, 20, 80, 1000])('takes up %i bytes of it', (bytes) => {
+    shim(line('one'));
+    convertLog(container, limits);
+    const before = readFileSync(path('log-position.json'));
+    const size = readFileSync(json()).length;
+    shim(line('two') + line('three'));
+    convertLog(container, limits);
+    writeFileSync(path('log-position.json'), before);
+    truncateSync(json(), Math.min(size + bytes, readFileSync(json()).length));
+    shim(line('four'));
+    convertLog(container, limits);
+    expect(logs()).toEqual(['one', 'two', 'three', 'four']);
+  });
+
+  it('keeps what a dockerd appended, also after one who was killed', () => {
+    const theirs = (log: string) =>
+      appendFileSync(json(), `${JSON.stringify({ log, stream: 'stdout', time: '2024' })}\n`);
+    shim(line('one'));
+    convertLog(container, limits);
+    theirs('theirs');
+    convertLog(container, limits);
+    shim(line('two'));
+    convertLog(container, limits);
+    expect(logs()).toEqual(['one', 'theirs', 'two']);
+    const before = readFileSync(path('log-position.json'));
+    shim(line('three'));
+    convertLog(container, limits);
+    writeFileSync(path('log-position.json'), before);
+    theirs('again');
+    convertLog(container, limits);
+    shim(line('four'));
+    convertLog(container, limits);
+    expect(logs()).toEqual(['one', 'theirs', 'two', 'three', 'again', 'four']);
   });
 
   it('goes on with the rest of a file that conmon has replaced', () => {

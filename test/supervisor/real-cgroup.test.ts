@@ -101,6 +101,7 @@ describe.skipIf(why !== undefined)(`a real cgroup v1${why ? ` (skipped: ${why})`
 
   it('a CPU burner with a quota of half a CPU reads 50 ± 2 %', async () => {
     writeFileSync(at('cpu', 'cpu.cfs_quota_us'), '50000');
+    writeFileSync(at('cpu', 'cpu.shares'), '262144'); // before all others, so that it gets its half
     track(await run('while :; do :; done'));
     // Where other processes take its CPUs it cannot have its half: then the next three seconds may do.
     const readings: number[] = [];

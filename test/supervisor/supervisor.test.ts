@@ -90,6 +90,20 @@ describe('samples', () => {
     });
   });
 
+  it('a filled page cache and a limit, as cgroup v2 tells them', () => {
+    kernel.set('c/memory.max', `${500 * MIB}\n`);
+    track();
+    clock.leap(200);
+    kernel.set('c/memory.current', `${450 * MIB}\n`);
+    kernel.set('c/memory.stat', `anon 1\nfile 2\ninactive_file ${410 * MIB}\nactive_file 4\n`);
+    clock.leap(1000);
+    for (const [sample] of samples()) {
+      expect(memoryUsed(sample!.memory)).toBe(40 * MIB);
+      expect(sample!.memory.limit).toBe(500 * MIB);
+    }
+    expect(samples()).toHaveLength(2);
+  });
+
   it('come at the beat, also with none to sample', () => {
     const times: number[] = [];
     for (const [ms, early] of [[200], [999.5, 1], [1000.5], [2700], [300], [1000]] as const) {

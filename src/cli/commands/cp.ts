@@ -1,10 +1,10 @@
 /** `gantry cp CONTAINER:SRC_PATH DEST_PATH|-` and `gantry cp SRC_PATH|- CONTAINER:DEST_PATH`. */
-import { once } from 'node:events';
 import type { Command } from 'commander';
 import { GantryError } from '../../core/errors.js';
 import { command } from '../command.js';
 import { humanSize } from '../render/units.js';
 import { openSessionStore, type Session } from '../session.js';
+import { toStdout } from '../tar-output.js';
 
 interface CpFlags {
   readonly archive?: boolean;
@@ -56,14 +56,4 @@ function parsePlace(text: string): { container: string; path: string } | { conta
   const colon = text.indexOf(':');
   if (colon <= 0 || text.startsWith('/') || text.startsWith('.')) return { container: undefined };
   return { container: text.slice(0, colon), path: text.slice(colon + 1) };
-}
-
-async function toStdout(bytes: Buffer): Promise<void> {
-  if (process.stdout.isTTY) {
-    throw new GantryError('ERR_INVALID_ARGUMENT', 'refusing to write a tar to a terminal', {
-      hint: 'redirect the output to a file or a pipe',
-    });
-  }
-  // The view is used again for what follows, so it must be written before we go on.
-  if (!process.stdout.write(Buffer.from(bytes))) await once(process.stdout, 'drain');
 }

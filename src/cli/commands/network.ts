@@ -1,4 +1,4 @@
-/** `gantry network create|inspect|ls|prune|rm`. */
+/** `gantry network connect|create|disconnect|inspect|ls|prune|rm`. */
 import { type Command, Option } from 'commander';
 import { GantryError } from '../../core/errors.js';
 import { command, filterOption, formatOption, group, repeated } from '../command.js';
@@ -37,12 +37,37 @@ const engine = () => import('../../engine/networks.js');
 
 export const networkCommand = (session: Session): Command =>
   group('network', 'Manage networks', [
+    connectCommand(session),
     createCommand(session),
+    disconnectCommand(session),
     inspectCommand(session),
     listCommand(session),
     pruneCommand(session),
     removeCommand(session),
   ]);
+
+const connectCommand = (session: Session): Command =>
+  command('connect', 'Connect a container to a network', '[OPTIONS] NETWORK CONTAINER')
+    .argument('<NETWORK>')
+    .argument('<CONTAINER>')
+    .addOption(repeated('--alias <list>', 'Add network-scoped alias for the container'))
+    .option('--ip <string>', 'IPv4 address (e.g., "172.30.100.104")')
+    .action(async (network: string, container: string, flags: { alias?: string[]; ip?: string }) => {
+      const { endpointSettings } = await import('../../runtime/flags/network.js');
+      const { connectNetwork } = await import('../../engine/connect-network.js');
+      const settings = endpointSettings(flags);
+      await connectNetwork(await openSessionStore(session), network, container, settings);
+    });
+
+const disconnectCommand = (session: Session): Command =>
+  command('disconnect', 'Disconnect a container from a network', '[OPTIONS] NETWORK CONTAINER')
+    .argument('<NETWORK>')
+    .argument('<CONTAINER>')
+    .option('-f, --force', 'Do not error if the container is not there or not connected')
+    .action(async (network: string, container: string, flags: { force?: boolean }) => {
+      const { disconnectNetwork } = await import('../../engine/connect-network.js');
+      await disconnectNetwork(await openSessionStore(session), network, container, flags);
+    });
 
 const createCommand = (session: Session): Command =>
   command('create', 'Create a network', '[OPTIONS] NETWORK')

@@ -14,7 +14,7 @@ export const portCommand = (session: Session): Command =>
     .argument('[PRIVATE_PORT[/PROTO]]')
     .action(async (container: string, wanted: string | undefined) => {
       const { findContainer } = await import('../../engine/containers.js');
-      const { containerPorts } = await import('../../engine/container-network.js');
+      const { containerPorts } = await import('../../engine/network-settings.js');
       const ports = containerPorts(await findContainer(await openSessionStore(session), container));
       if (wanted === undefined) {
         const lines = Object.entries(ports).flatMap(([port, bindings]) =>

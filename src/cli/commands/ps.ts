@@ -33,7 +33,7 @@ export const psCommand = (session: Session): Command =>
 
 async function showContainers(session: Session, flags: PsFlags): Promise<void> {
   const { listContainers } = await import('../../engine/containers.js');
-  const { containerPorts } = await import('../../engine/container-network.js');
+  const { containerPorts } = await import('../../engine/network-settings.js');
   const { containerFilter } = await import('../../engine/container-filters.js');
   const { parseFilters } = await import('../../engine/filters.js');
   const store = await openSessionStore(session);

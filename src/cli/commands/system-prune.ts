@@ -30,6 +30,7 @@ export const pruneCommand = (session: Session): Command =>
       // What a container holds is free once it is gone.
       const containers = await pruneContainers(session, store, given);
       const beside = await pruneNetworksAndVolumes(session, store, given);
+      if (given.filter === undefined) await pruneProfiles(session, store);
       reclaimed(session, containers + beside + (await pruneImages(session, store, given)));
     });
 
@@ -68,6 +69,7 @@ function systemWarning(given: PruneFlags): string {
     ...(volumes ? ['all anonymous volumes not used by at least one container'] : []),
     imagesOf(given),
     'all layers and partial downloads that interrupted pulls left',
+    ...(filter === undefined ? ['all copy-up profiles of containers that are gone'] : []),
   ])}${filtered}\n${SURE}`;
 }
 
@@ -98,6 +100,13 @@ async function pruneNetworksAndVolumes(session: Session, store: Store, given: Pr
   const volumes = await pruneVolumes(store, { all: false, filters });
   tell(session, 'Volumes', volumes.names);
   return volumes.reclaimed;
+}
+
+async function pruneProfiles(session: Session, store: Store): Promise<void> {
+  const engine = await import('../../engine/profile-files.js');
+  const { listContainers } = await import('../../engine/containers.js');
+  const kept = new Set<string>((await listContainers(store)).map(({ ID }) => ID));
+  tell(session, 'Profiles', engine.pruneProfiles(store.root, kept));
 }
 
 function tell(session: Session, what: string, names: readonly string[]): void {

@@ -17,11 +17,13 @@ export const CONTAINER_HEADERS = {
   Names: 'NAMES',
   Size: 'SIZE',
   Labels: 'LABELS',
+  LocalVolumes: 'LOCAL VOLUMES',
   Mounts: 'MOUNTS',
   Networks: 'NETWORKS',
 };
 
 const COMMAND_WIDTH = 20;
+const MOUNT_WIDTH = 15;
 
 export interface RowOptions {
   readonly trunc: boolean;
@@ -47,7 +49,13 @@ export function containerRow(record: ContainerRecord, options: RowOptions): Row 
       .map(([key, value]) => `${key}=${value}`)
       .join(','),
     Mounts: Object.values(record.MountPoints ?? {})
-      .map((mount) => mount.Name ?? mount.Source)
+      .map(({ Name, Source }) => (trunc ? ellipsis(Name ?? Source, MOUNT_WIDTH) : (Name ?? Source)))
+      .join(','),
+    LocalVolumes: String(
+      Object.values(record.MountPoints ?? {}).filter(({ Driver }) => Driver === 'local').length,
+    ),
+    Networks: Object.keys(record.NetworkSettings?.Networks ?? {})
+      .sort()
       .join(','),
   };
 }

@@ -13,13 +13,14 @@
  * A column that the profile knows nothing of is left out. Every name is made printable: it was chosen in a container.
  */
 import { advise } from '../../copyup/advice.js';
-import { type Amplification, amplificationOf } from '../../copyup/amplification.js';
+import { amplificationOf } from '../../copyup/amplification.js';
 import { printable, printablePath } from '../../copyup/printable.js';
 import type { CopiedFile, CopyUpProfile } from '../../copyup/profile.js';
 import { type FileOrder, sortFiles } from '../../copyup/sort-files.js';
 import { type CopyUpSummary, summarise, type Tally } from '../../copyup/summary.js';
+import { countWords, layerWords, sizeWords, timesWords, timeWords } from './copyup-words.js';
 import { table } from './table.js';
-import { ellipsis, humanSize } from './units.js';
+import { ellipsis } from './units.js';
 
 export interface CopyUpReportOptions {
   readonly sort: FileOrder;
@@ -27,7 +28,7 @@ export interface CopyUpReportOptions {
   readonly top: number;
 }
 
-const CREATED_BY_WIDTH = 28;
+const LAYER_WIDTH = 28;
 const COMMAND_WIDTH = 20;
 const GROUP_LINES = 5;
 
@@ -41,7 +42,7 @@ export function renderCopyUpReport(profile: CopyUpProfile, { sort, top }: CopyUp
     heading(profile),
     `\n${totals(profile, summary)}`,
     shown.length === 0 ? '' : `\n${fileTable(profile, shown)}`,
-    more === 0 ? '' : `… and ${count(more, 'file')} more (--top 0 shows all)\n`,
+    more === 0 ? '' : `… and ${countWords(more, 'file')} more (--top 0 shows all)\n`,
     ...(shown.length === 0 ? [] : groupTables(profile, summary, groups)),
     advice(profile),
   ].join('');
@@ -51,24 +52,27 @@ function heading({ container, source, durationMs, exitCode, lost }: CopyUpProfil
   const how =
     source === 'upper'
       ? 'from the upper directory alone: no times, causes or processes'
-      : `traced${durationMs === undefined ? '' : ` for ${time(durationMs)}`}${exitCode === undefined ? '' : `, exit status ${exitCode}`}`;
+      : `traced${durationMs === undefined ? '' : ` for ${timeWords(durationMs)}`}${exitCode === undefined ? '' : `, exit status ${exitCode}`}`;
   const line = `Copy-ups of ${printable(container.name)} (${printable(container.image)}), ${how}\n`;
-  return lost === 0 ? line : `${line}The kernel dropped ${count(lost, 'event')}: totals are a lower bound.\n`;
+  return lost === 0
+    ? line
+    : `${line}The kernel dropped ${countWords(lost, 'event')}: totals are a lower bound.\n`;
 }
 
 function totals({ source }: CopyUpProfile, { totals, runShare, created }: CopyUpSummary): string {
   const { compared, changed } = totals;
-  const part = compared === totals.bytes ? '' : ` of the ${size(compared ?? 0)} compared`;
-  const ratio = totals.amplification === undefined ? '' : `, amplification ${times(totals.amplification)}`;
-  const change = changed === undefined ? '' : `; ${size(changed)}${part} really changed${ratio}`;
+  const part = compared === totals.bytes ? '' : ` of the ${sizeWords(compared ?? 0)} compared`;
+  const ratio =
+    totals.amplification === undefined ? '' : `, amplification ${timesWords(totals.amplification)}`;
+  const change = changed === undefined ? '' : `; ${sizeWords(changed)}${part} really changed${ratio}`;
   const share =
     runShare === undefined ? '' : `; ${(runShare * 100).toFixed(1)}% of the run had one under way`;
   return [
-    `Copied     ${size(totals.bytes)} in ${count(totals.files, 'file')}${change}\n`,
-    totals.waitedMs === undefined ? '' : `Waited     ${time(totals.waitedMs)} for copies${share}\n`,
+    `Copied     ${sizeWords(totals.bytes)} in ${countWords(totals.files, 'file')}${change}\n`,
+    totals.waitedMs === undefined ? '' : `Waited     ${timeWords(totals.waitedMs)} for copies${share}\n`,
     created.files === 0 && source === 'upper'
       ? ''
-      : `Created    ${count(created.files, 'file')}, ${size(created.bytes)}: new ones, nothing was copied for them\n`,
+      : `Created    ${countWords(created.files, 'file')}, ${sizeWords(created.bytes)}: new ones, nothing was copied for them\n`,
   ].join('');
 }
 
@@ -84,23 +88,23 @@ function columnTable<Item>(columns: readonly Column<Item>[], items: readonly Ite
 }
 
 const figures = <Item>(tallyOf: (item: Item) => Tally): Column<Item>[] => [
-  ['COPIED', (item) => size(tallyOf(item).bytes)],
-  ['CHANGED', (item) => optional(tallyOf(item).changed, size)],
-  ['AMPLIFIED', (item) => optional(tallyOf(item).amplification, times)],
-  ['TIME', (item) => optional(tallyOf(item).waitedMs, time)],
+  ['COPIED', (item) => sizeWords(tallyOf(item).bytes)],
+  ['CHANGED', (item) => optional(tallyOf(item).changed, sizeWords)],
+  ['AMPLIFIED', (item) => optional(tallyOf(item).amplification, timesWords)],
+  ['TIME', (item) => optional(tallyOf(item).waitedMs, timeWords)],
 ];
 
 function fileTable(profile: CopyUpProfile, files: readonly CopiedFile[]): string {
   const cause = (file: CopiedFile) => (file.cause === 'unknown' ? '' : file.cause);
   return columnTable<CopiedFile>(
     [
-      ['COPIED', ({ bytes }) => size(bytes)],
-      ['CHANGED', ({ changed }) => optional(changed?.block4k, size)],
-      ['AMPLIFIED', (file) => optional(amplificationOf(file), times)],
-      ['TIME', ({ durationMs }) => optional(durationMs, time)],
+      ['COPIED', ({ bytes }) => sizeWords(bytes)],
+      ['CHANGED', ({ changed }) => optional(changed?.block4k, sizeWords)],
+      ['AMPLIFIED', (file) => optional(amplificationOf(file), timesWords)],
+      ['TIME', ({ durationMs }) => optional(durationMs, timeWords)],
       ['CAUSE', cause],
       ['PROCESS', processOf],
-      ['LAYER', ({ layer }) => optional(layer, (index) => layerName(profile, index))],
+      ['LAYER', (file) => optional(file.layer, layerName(profile))],
       ['PATH', (file) => `${printablePath(file)}${file.gone ? ' (gone)' : ''}`],
     ],
     files,
@@ -125,7 +129,7 @@ function groupTables(profile: CopyUpProfile, summary: CopyUpSummary, lines: numb
   };
   return [
     one(summary.byDirectory, 'DIRECTORY', ({ directory }) => printable(directory)),
-    one(summary.byLayer, 'LAYER', ({ layer }) => optional(layer, (index) => layerName(profile, index))),
+    one(summary.byLayer, 'LAYER', (group) => optional(group.layer, layerName(profile))),
     one(summary.byCommand, 'PROCESS', ({ command, processes }) =>
       command === undefined ? '' : `${printable(command)}${processes > 1 ? ` (${processes} of them)` : ''}`,
     ),
@@ -135,10 +139,10 @@ function groupTables(profile: CopyUpProfile, summary: CopyUpSummary, lines: numb
 function advice(profile: CopyUpProfile): string {
   return advise(profile)
     .map(({ title, because, reason, paths, where, command }, at) => {
-      const waited = because.waitedMs === undefined ? '' : `, ${time(because.waitedMs)} of waiting`;
+      const waited = because.waitedMs === undefined ? '' : `, ${timeWords(because.waitedMs)} of waiting`;
       const more = because.files > paths.length && paths.length > 1 ? ', …' : '';
       return [
-        `${at === 0 ? '\nAdvice\n' : ''}${at + 1}. ${title}: ${size(because.bytes)} in ${count(because.files, 'file')}${waited}\n`,
+        `${at === 0 ? '\nAdvice\n' : ''}${at + 1}. ${title}: ${sizeWords(because.bytes)} in ${countWords(because.files, 'file')}${waited}\n`,
         `   ${paths.join(', ')}${more}\n`,
         `   ${reason}\n`,
         `   ${where === 'shell' ? '$' : 'Dockerfile:'} ${command}\n`,
@@ -153,24 +157,10 @@ function processOf({ command, pid }: CopiedFile): string {
   return pid === undefined ? name : `${name} (${pid})`;
 }
 
-function layerName({ layers }: CopyUpProfile, index: number): string {
-  const createdBy = layers[index]?.createdBy;
-  const name = createdBy === undefined ? '' : ` ${printable(createdBy.replaceAll(/\s+/g, ' '))}`;
-  return ellipsis(`${index}${name}`, CREATED_BY_WIDTH);
-}
+const layerName =
+  ({ layers }: CopyUpProfile) =>
+  (index: number): string =>
+    ellipsis(layerWords(layers, index), LAYER_WIDTH);
 
 const optional = <T>(value: T | undefined, text: (value: T) => string): string =>
   value === undefined ? '' : text(value);
-
-const size = (bytes: number): string => humanSize(bytes, 3);
-const count = (number: number, noun: string): string => `${number} ${noun}${number === 1 ? '' : 's'}`;
-const times = (ratio: Amplification): string =>
-  ratio === null ? 'all' : `${ratio < 10 ? ratio.toFixed(1) : Math.round(ratio)}×`;
-
-/** "850µs", "12.3ms", "1.83s", "3m 5s" */
-function time(ms: number): string {
-  if (ms < 1) return `${Math.round(ms * 1000)}µs`;
-  if (ms < 1000) return `${Number(ms.toPrecision(3))}ms`;
-  if (ms < 60_000) return `${Number((ms / 1000).toPrecision(3))}s`;
-  return `${Math.floor(ms / 60_000)}m ${Math.round((ms % 60_000) / 1000)}s`;
-}

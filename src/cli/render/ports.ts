@@ -1,5 +1,5 @@
 /** Ports as `ps` shows them: "0.0.0.0:8080->80/tcp, 6379/tcp", by the container's port. */
-import type { PortMap } from '../../engine/container-network.js';
+import type { PortMap } from '../../engine/network-settings.js';
 
 export function portsText(ports: PortMap): string {
   const number = (port: string) => Number.parseInt(port, 10);

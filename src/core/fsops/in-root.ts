@@ -16,9 +16,15 @@ const openers = {
   look: opener(LOOK, RESOLVE.IN_ROOT | RESOLVE.NO_MAGICLINKS),
   /** For looking only, at what a link at the end leads to. */
   follow: opener(O.PATH | O.CLOEXEC, RESOLVE.IN_ROOT | RESOLVE.NO_MAGICLINKS),
+  /** As `look` and `follow`, but what lies on another mount (a volume, /proc) is not there. */
+  'look-on-mount': opener(LOOK, RESOLVE.IN_ROOT | RESOLVE.NO_MAGICLINKS | RESOLVE.NO_XDEV),
+  'follow-on-mount': opener(O.PATH | O.CLOEXEC, RESOLVE.IN_ROOT | RESOLVE.NO_MAGICLINKS | RESOLVE.NO_XDEV),
   /** For reading; a link at the end is refused. Never waits for the other end of a FIFO. */
   read: opener(O.RDONLY | O.NOFOLLOW | O_NONBLOCK | O.CLOEXEC, RESOLVE.IN_ROOT | RESOLVE.NO_MAGICLINKS),
 } as const;
+
+/** EXDEV is that of NO_XDEV. */
+const ABSENT: readonly number[] = [E.ENOENT, E.ENOTDIR, E.ELOOP, E.EXDEV];
 
 /**
  * A descriptor that the caller closes, or undefined when there is nothing at that path: also when something on the way
@@ -31,7 +37,7 @@ export function openInRoot(root: number, path: Uint8Array, how: keyof typeof ope
     if (fd >= 0) return fd;
     const code = errno();
     if (code === E.EAGAIN || code === E.EINTR) continue; // a rename elsewhere raced with `..`
-    if (code === E.ENOENT || code === E.ENOTDIR || code === E.ELOOP) return undefined;
+    if (ABSENT.includes(code)) return undefined;
     throw syscallError('openat2', Buffer.from(path).toString(), code);
   }
 }

@@ -15,7 +15,47 @@ const libc = {
   list: bind<(p: Uint8Array, v: Pointer, size: number) => number>(
     'long llistxattr(const void*, void*, size_t)',
   ),
+  listOpen: bind<(p: Uint8Array, v: Pointer, size: number) => number>(
+    'long listxattr(const void*, void*, size_t)',
+  ),
+  getOpen: bind<(p: Uint8Array, n: Uint8Array, v: Pointer, size: number) => number>(
+    'long getxattr(const void*, const void*, void*, size_t)',
+  ),
+  removeOpen: bind<(p: Uint8Array, n: Uint8Array) => number>('int removexattr(const void*, const void*)'),
 };
+
+/** linux/limits.h, XATTR_LIST_MAX and XATTR_SIZE_MAX. */
+const MOST = 65536;
+
+/**
+ * Attributes of what is open, whatever its name leads to by now. The link under /proc/self/fd ends at the object
+ * itself, which also serves for descriptors that fgetxattr refuses (O_PATH).
+ */
+export class OpenXattrs {
+  readonly #names = Buffer.alloc(MOST);
+  readonly #value = Buffer.alloc(MOST);
+
+  /** Name to value, both latin1; undefined when there are none. */
+  read(fd: number): Map<string, string> | undefined {
+    const path = cstring(`/proc/self/fd/${fd}`);
+    const length = libc.listOpen(path, this.#names, MOST);
+    if (length < 0 && errno() !== E.EOPNOTSUPP) check(-1, 'listxattr', show(path));
+    if (length <= 0) return undefined;
+    const found = new Map<string, string>();
+    for (const name of this.#names.toString('latin1', 0, length - 1).split('\0')) {
+      const size = libc.getOpen(path, nameBytes(name), this.#value, MOST);
+      if (size >= 0) found.set(name, this.#value.toString('latin1', 0, size));
+      else if (errno() !== E.ENODATA) check(-1, 'getxattr', show(path, name));
+    }
+    return found;
+  }
+
+  remove(fd: number, name: string): void {
+    const path = cstring(`/proc/self/fd/${fd}`);
+    if (libc.removeOpen(path, nameBytes(name)) < 0 && errno() !== E.ENODATA)
+      check(-1, 'removexattr', show(path, name));
+  }
+}
 
 type Path = string | Uint8Array;
 const show = (path: Path, name = ''): string => `${Buffer.from(path).toString()}${name && ` (${name})`}`;

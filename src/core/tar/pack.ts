@@ -7,6 +7,7 @@ import { closeSync, constants, fstatSync, openSync, readdirSync, readSync, statf
 import { at, O } from '../fsops/at.js';
 import { bind, check, cstring, E, errno, syscallError } from '../fsops/libc.js';
 import { LIMITS } from '../limits.js';
+import { treeEntry } from './tree-entry.js';
 import { type NewEntry, paddingOf, tarHeader } from './writer.js';
 
 const CHUNK = 256 * 1024;
@@ -14,9 +15,6 @@ const CHUNK = 256 * 1024;
 const PSEUDO = new Set([0x9fa0, 0x62656572, 0x27e0eb, 0x63677270, 0x1cd1, 0x19800202]);
 const CAPABILITY = 'security.capability';
 
-const readlinkat = bind<(fd: number, name: Uint8Array, buffer: Uint8Array, size: number) => number>(
-  'long readlinkat(int, const void*, void*, size_t)',
-);
 const fgetxattr = bind<(fd: number, name: Uint8Array, value: Uint8Array, size: number) => number>(
   'long fgetxattr(int, const void*, void*, size_t)',
 );
@@ -33,39 +31,22 @@ export function packTree(fd: number, as: string): Generator<Buffer> {
   function* pack(from: number, name: string, depth: number): Generator<Buffer> {
     if (depth > LIMITS.pathDepth) throw syscallError('open', name, E.ENAMETOOLONG);
     const stat = fstatSync(from, { bigint: true });
-    const seconds = stat.mtimeNs / 1_000_000_000n - (stat.mtimeNs % 1_000_000_000n < 0n ? 1n : 0n);
-    const entry: Omit<NewEntry, 'type'> = {
-      name,
-      linkname: '',
-      mode: Number(stat.mode & 0o7777n),
-      uid: Number(stat.uid),
-      gid: Number(stat.gid),
-      size: 0,
-      mtime: Number(seconds),
-      mtimeNanos: Number(stat.mtimeNs - seconds * 1_000_000_000n),
-      major: 0,
-      minor: 0,
-      xattrs: undefined,
-    };
-    if (stat.isDirectory()) {
-      yield tarHeader({ ...entry, type: 'directory', name: name === '' ? './' : `${name}/` });
+    const entry = treeEntry(from, stat, name);
+    if (entry === undefined) return;
+    if (entry.type === 'directory') {
+      yield tarHeader(entry);
       yield* children(from, name, depth);
       return;
     }
     const inode = `${stat.dev}:${stat.ino}`;
     const first = links.get(inode);
     if (first !== undefined) {
-      yield tarHeader({ ...entry, type: 'link', linkname: first });
+      yield tarHeader({ ...entry, type: 'link', linkname: first, size: 0 });
       return;
     }
     if (stat.nlink > 1n) links.set(inode, name);
-    if (stat.isSymbolicLink()) yield tarHeader({ ...entry, type: 'symlink', linkname: target(from, name) });
-    else if (stat.isFile()) yield* contents(from, { ...entry, size: Number(stat.size) });
-    else if (stat.isFIFO()) yield tarHeader({ ...entry, type: 'fifo' });
-    else if (stat.isCharacterDevice() || stat.isBlockDevice()) {
-      const type = stat.isBlockDevice() ? 'block' : 'char';
-      yield tarHeader({ ...entry, ...numbers(stat.rdev), type });
-    } // a socket is nothing without its process
+    if (entry.type === 'file') yield* contents(from, entry);
+    else yield tarHeader(entry);
   }
 
   function* children(from: number, name: string, depth: number): Generator<Buffer> {
@@ -84,10 +65,10 @@ export function packTree(fd: number, as: string): Generator<Buffer> {
   }
 
   /** As many bytes as the header says, whatever becomes of the file meanwhile. */
-  function* contents(from: number, entry: Omit<NewEntry, 'type'>): Generator<Buffer> {
+  function* contents(from: number, entry: NewEntry): Generator<Buffer> {
     const fd = openSync(`/proc/self/fd/${from}`, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
-      yield tarHeader({ ...entry, type: 'file', xattrs: capability(fd) });
+      yield tarHeader({ ...entry, xattrs: capability(fd) });
       for (let left = entry.size; left > 0; ) {
         const wanted = Math.min(CHUNK, left);
         const got = readSync(fd, chunk, 0, wanted, null);
@@ -102,20 +83,8 @@ export function packTree(fd: number, as: string): Generator<Buffer> {
   }
 }
 
-function target(fd: number, name: string): string {
-  const buffer = Buffer.alloc(LIMITS.pathBytes);
-  const length = check(readlinkat(fd, cstring(''), buffer, buffer.length), 'readlinkat', name);
-  return buffer.toString('latin1', 0, length);
-}
-
 function capability(fd: number): ReadonlyMap<string, string> | undefined {
   const value = Buffer.alloc(64);
   const length = fgetxattr(fd, cstring(CAPABILITY), value, value.length);
   return length > 0 ? new Map([[CAPABILITY, value.toString('latin1', 0, length)]]) : undefined;
 }
-
-/** dev_t as glibc unpacks it. */
-const numbers = (device: bigint): { major: number; minor: number } => ({
-  major: Number(((device >> 8n) & 0xfffn) | ((device >> 32n) & 0xfffff000n)),
-  minor: Number((device & 0xffn) | ((device >> 12n) & 0xffffff00n)),
-});

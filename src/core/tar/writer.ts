@@ -68,7 +68,8 @@ function block(entry: NewEntry, type: number): Buffer {
   out.write('ustar\u000000', 257, 'latin1');
   octal(entry.major, 329, 8);
   octal(entry.minor, 337, 8);
-  const sum = out.reduce((total, byte) => total + byte, 0);
+  let sum = 0;
+  for (const byte of out) sum += byte;
   out.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
   return out;
 }

@@ -8,6 +8,7 @@ import { capabilitiesFor } from '../capabilities.js';
 import type { ContainerSettings, CreateRequest, HostConfig } from '../create-request.js';
 import { parseLogConfig } from '../log-config.js';
 import { checkContainerName } from '../names.js';
+import { SHM_BYTES } from '../namespaces.js';
 import { parseRestartPolicy, type RestartPolicy } from '../restart-policy.js';
 import type { RunFlags } from '../run-flags.js';
 import { parseSignal } from '../signals.js';
@@ -18,6 +19,7 @@ import { healthcheck } from './health.js';
 import { invalid } from './invalid.js';
 import { nameResolution } from './name-resolution.js';
 import { namespaceModes } from './namespaces.js';
+import { parseNetworks } from './network.js';
 import { parsePorts } from './ports.js';
 import { integer, limitsOf, parseUlimit } from './resources.js';
 import { securityOptions } from './security.js';
@@ -29,6 +31,8 @@ export interface FlagContext {
   readonly env: Environment;
   readonly cwd: string;
   readonly cpuCount: number;
+  /** The network where no flag names one: GANTRY_DEFAULT_NETWORK. `none` without it. */
+  readonly defaultNetwork?: string;
   /** Reads a file that a flag names. */
   readFile(path: string): string;
 }
@@ -114,17 +118,6 @@ function settings(
   };
 }
 
-/** Without `--network` nothing is set up, unless ports are to be published. */
-function network({ network: mode, publish, publishAll }: RunFlags): string {
-  if (mode === undefined) return publish !== undefined || publishAll ? 'bridge' : 'none';
-  if (mode === 'default') return 'bridge';
-  if (/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(mode)) return mode;
-  throw new GantryError(
-    'ERR_UNSUPPORTED',
-    `network ${mode} not found: expected "none", "host", "bridge" or the name of a network`,
-  );
-}
-
 function restartPolicy({ restart, rm }: RunFlags): RestartPolicy {
   const policy = parseRestartPolicy(restart ?? 'no');
   if (rm && policy.Name !== 'no')
@@ -132,7 +125,7 @@ function restartPolicy({ restart, rm }: RunFlags): RestartPolicy {
   return policy;
 }
 
-function hostConfig(flags: RunFlags, context: FlagContext): HostConfig {
+function hostConfig(flags: RunFlags, context: FlagContext, NetworkMode: string): HostConfig {
   const binds = list(flags.volume).map((spec) => absoluteBind(spec, context.cwd));
   const mounts = list(flags.mount).map(parseMount);
   const tmpfs = list(flags.tmpfs).map(parseTmpfs);
@@ -146,7 +139,7 @@ function hostConfig(flags: RunFlags, context: FlagContext): HostConfig {
     ...(flags.volumesFrom === undefined ? {} : { VolumesFrom: flags.volumesFrom.map(checkVolumesFrom) }),
     ...(flags.cidfile === undefined ? {} : { ContainerIDFile: resolve(context.cwd, flags.cidfile) }),
     ...(flags.volatile ? { Volatile: true } : {}),
-    NetworkMode: network(flags),
+    NetworkMode,
     ...(flags.publish === undefined ? {} : { PortBindings: parsePorts(flags.publish, []).bindings }),
     ...(flags.publishAll ? { PublishAllPorts: true } : {}),
     RestartPolicy: restartPolicy(flags),
@@ -169,7 +162,7 @@ function hostConfig(flags: RunFlags, context: FlagContext): HostConfig {
     ...blockIoOf(flags),
     OomKillDisable: flags.oomKillDisable ?? false,
     OomScoreAdj: oomScore(flags.oomScoreAdj),
-    ShmSize: flags.shmSize === undefined ? 0 : parseSize(flags.shmSize),
+    ShmSize: flags.shmSize === undefined ? SHM_BYTES : parseSize(flags.shmSize),
     ...(flags.runtime === undefined ? {} : { Runtime: flags.runtime }),
     ...(flags.annotation === undefined ? {} : { Annotations: labels([], flags.annotation) }),
   };
@@ -183,10 +176,13 @@ export function createRequest(
   context: FlagContext,
 ): CreateRequest {
   refuse(flags);
+  const networks = parseNetworks(flags, context.defaultNetwork ?? 'none');
   return {
     ...(flags.name === undefined ? {} : { name: checkContainerName(flags.name) }),
     ...(flags.statsOnExit === undefined ? {} : { statsOnExit: resolve(context.cwd, flags.statsOnExit) }),
+    ...(flags.warm === undefined ? {} : { warm: flags.warm }),
     config: settings(flags, image, command, context),
-    hostConfig: hostConfig(flags, context),
+    hostConfig: hostConfig(flags, context, networks.mode),
+    networkingConfig: { EndpointsConfig: networks.endpoints },
   };
 }

@@ -29,6 +29,11 @@ export interface CniCall {
   readonly plugins: readonly CniPlugin[];
   readonly containerID: string;
   readonly netns: string;
+  /** Inside: eth0, eth1… */
+  readonly ifname: string;
+  /** An address and a MAC of one's own. */
+  readonly ip?: string;
+  readonly mac?: string;
 }
 
 /** The part of a plugin's answer that we read. */
@@ -55,20 +60,31 @@ export async function cniDelete(call: CniCall, result: CniResult | undefined): P
   for (const plugin of [...call.plugins].reverse()) await run('DEL', call, plugin, result);
 }
 
-/** Where the programs are. ERR_RUNTIME_MISSING that names those the host does not have. */
-export function findPlugins(names: readonly string[]): (name: string) => string {
-  const places = names.map((name) => [name, DIRECTORIES.find((dir) => executable(join(dir, name)))] as const);
-  const missing = places.flatMap(([name, directory]) => (directory === undefined ? [name] : []));
-  if (missing.length > 0) {
-    throw new GantryError(
-      'ERR_RUNTIME_MISSING',
-      `networks need the CNI plugins ${names.join(', ')}: expected them in ${DIRECTORIES.join(' or ')}, missing ${missing.join(', ')}`,
-      { hint: 'apt-get install containernetworking-plugins, or run with --network none or host' },
-    );
-  }
-  const found = new Map(places);
-  return (name) => join(found.get(name)!, name);
+const PLUGINS = ['bridge', 'host-local', 'portmap', 'firewall'];
+
+/** What networks need of the host, by Debian's packages, and what of it is not there. */
+export const networkPrograms = (): readonly { readonly package: string; readonly missing: string[] }[] => [
+  { package: 'containernetworking-plugins', missing: PLUGINS.filter((name) => !findIn(DIRECTORIES, name)) },
+  { package: 'iptables', missing: findIn(PATH.split(':'), 'iptables') ? [] : ['iptables'] },
+];
+
+/** ERR_RUNTIME_MISSING when the host cannot have networks. */
+export function checkNetworking(): void {
+  const lacking = networkPrograms().filter(({ missing }) => missing.length > 0);
+  if (lacking.length === 0) return;
+  const missing = lacking.flatMap((one) => one.missing).join(', ');
+  const packages = lacking.map((one) => one.package).join(' ');
+  throw new GantryError(
+    'ERR_RUNTIME_MISSING',
+    `networks need the CNI plugins ${PLUGINS.join(', ')} in ${DIRECTORIES.join(' or ')}, and iptables: missing ${missing}`,
+    {
+      hint: `apt-get install ${packages}, or run with --network none or host (GANTRY_DEFAULT_NETWORK=none for every run)`,
+    },
+  );
 }
+
+const findIn = (directories: readonly string[], name: string): string | undefined =>
+  directories.map((directory) => join(directory, name)).find(executable);
 
 function executable(path: string): boolean {
   try {
@@ -81,7 +97,7 @@ function executable(path: string): boolean {
 
 function run(
   command: 'ADD' | 'DEL',
-  { name, containerID, netns }: CniCall,
+  { name, containerID, netns, ifname, ip, mac }: CniCall,
   plugin: CniPlugin,
   prevResult: CniResult | undefined,
 ): Promise<CniResult> {
@@ -91,10 +107,13 @@ function run(
     CNI_COMMAND: command,
     CNI_CONTAINERID: containerID,
     CNI_NETNS: netns,
-    CNI_IFNAME: 'eth0',
+    CNI_IFNAME: ifname,
+    ...(ip === undefined && mac === undefined
+      ? {}
+      : { CNI_ARGS: ['IgnoreUnknown=1', ip && `IP=${ip}`, mac && `MAC=${mac}`].filter(Boolean).join(';') }),
     CNI_PATH: DIRECTORIES.join(':'),
   };
-  const path = findPlugins([plugin.type])(plugin.type);
+  const path = findIn(DIRECTORIES, plugin.type) ?? join(DIRECTORIES[0]!, plugin.type);
   return new Promise((resolve, reject) => {
     const child = execFile(path, { env, timeout: TIMEOUT_MS }, (error, stdout, stderr) => {
       if (error === null) resolve(stdout.trim() === '' ? {} : (JSON.parse(stdout) as CniResult));

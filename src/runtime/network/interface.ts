@@ -1,8 +1,9 @@
 /**
- * The few network ioctls that no plugin does for us (linux/sockios.h): an interface up or down, a bridge away. They
- * act in the network namespace of the calling thread.
+ * The few network ioctls that no plugin does for us (linux/sockios.h): an interface up or down, a bridge away, a
+ * default route. They act in the network namespace of the calling thread.
  *
  *   struct ifreq: name 16 bytes, then the flags (short)
+ *   struct rtentry (linux/route.h, 64 bits): pad 8, destination, gateway and mask as sockaddr_in of 16 bytes, flags (short)
  */
 import { closeSync } from 'node:fs';
 import { bind, check, E, errno } from '../../core/fsops/libc.js';
@@ -12,6 +13,8 @@ const SOCK_DGRAM_CLOEXEC = 2 | 0o2000000;
 const SIOCGIFFLAGS = 0x8913;
 const SIOCSIFFLAGS = 0x8914;
 const SIOCBRDELBR = 0x89a1;
+const SIOCADDRT = 0x890b;
+const RTF_UP_GATEWAY = 1 | 2;
 const IFF_UP = 1;
 
 const socket = bind<(family: number, type: number, protocol: number) => number>('int socket(int, int, int)');
@@ -42,6 +45,19 @@ export function setInterface(name: string, state: 'up' | 'down'): void {
     const flags = ifreq.readUInt16LE(16);
     ifreq.writeUInt16LE(state === 'up' ? flags | IFF_UP : flags & ~IFF_UP, 16);
     check(ioctl(fd, SIOCSIFFLAGS, ifreq), 'ioctl SIOCSIFFLAGS', name);
+  });
+}
+
+/** By an IPv4 gateway; nothing changes where there is one. */
+export function addDefaultRoute(gateway: string): void {
+  const rtentry = Buffer.alloc(120);
+  for (const sockaddr of [8, 24, 40]) rtentry.writeUInt16LE(AF_INET, sockaddr);
+  rtentry.set(gateway.split('.').map(Number), 24 + 4);
+  rtentry.writeUInt16LE(RTF_UP_GATEWAY, 56);
+  withSocket((fd) => {
+    const done = ioctl(fd, SIOCADDRT, rtentry);
+    if (done < 0 && errno() === E.EEXIST) return;
+    check(done, 'ioctl SIOCADDRT', gateway);
   });
 }
 

@@ -1,7 +1,8 @@
 /**
- * Containers on a network of one's own know each other by name, with no name server: a block in the hosts file of each,
- * written anew whenever one comes or goes.
+ * Containers on a network of one's own know each other by name, with no name server: a block for each network in the
+ * hosts file of each container, written anew whenever one comes or goes.
  *
+ *   172.18.0.2	web                      its own, a line for each network
  *   # containers on backend
  *   172.18.0.3	db 4f1c0e2d9a7b
  *   # end of containers
@@ -11,12 +12,14 @@
  */
 import { closeSync, constants, fstatSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { errnoCode } from '../../core/errors.js';
-import { addressOf, lockNetworks, readEndpoints } from './endpoint.js';
+import { addressOf, type Endpoint, lockNetworks, readEndpoints } from './endpoint.js';
 import type { Network } from './network-store.js';
 
-const BLOCK = /# containers on .*\n(?:.*\n)*?# end of containers\n/;
 /** The container may write there what it likes; more than this is left alone. */
 const HOSTS_BYTES = 1024 * 1024;
+
+const blockOf = (network: string): RegExp =>
+  new RegExp(`# containers on ${network.replaceAll('.', '\\.')}\\n(?:.*\\n)*?# end of containers\\n`);
 
 /** Brings every container of the network up to date. The default network has no names, as in Docker. */
 export async function shareNames({ Id, Name }: Network): Promise<void> {
@@ -29,14 +32,35 @@ export async function shareNames({ Id, Name }: Network): Promise<void> {
     const known = endpoints.filter((endpoint) => addressOf(endpoint) !== undefined);
     for (const { hostsPath, containerID } of known) {
       const others = known.filter((other) => other.containerID !== containerID).map(line);
-      rewrite(hostsPath, `# containers on ${Name}\n${others.join('')}# end of containers\n`);
+      const block = `# containers on ${Name}\n${others.join('')}# end of containers\n`;
+      rewrite(hostsPath, (before) =>
+        blockOf(Name).test(before) ? before.replace(blockOf(Name), () => block) : `${before}${block}`,
+      );
     }
   } finally {
     held.release();
   }
 }
 
-function rewrite(path: string, block: string): void {
+/** To the hosts file of a container that has come to a network while it runs: itself, by `names`. */
+export function addOwnName(endpoint: Endpoint, names: string): void {
+  const at = addressOf(endpoint);
+  if (at !== undefined) rewrite(endpoint.hostsPath, (before) => `${before}${at.address}\t${names}\n`);
+}
+
+/** From the hosts file of one that has left: itself, and the others of that network. */
+export function forgetNetwork(endpoint: Endpoint): void {
+  const own = `${addressOf(endpoint)?.address}\t`;
+  rewrite(endpoint.hostsPath, (before) =>
+    before
+      .replace(blockOf(endpoint.network.Name), '')
+      .split(/(?<=\n)/)
+      .filter((line) => !line.startsWith(own))
+      .join(''),
+  );
+}
+
+function rewrite(path: string, change: (before: string) => string): void {
   let fd: number;
   try {
     fd = openSync(path, constants.O_RDWR | constants.O_NOFOLLOW);
@@ -46,11 +70,7 @@ function rewrite(path: string, block: string): void {
   }
   try {
     if (fstatSync(fd).size > HOSTS_BYTES) return;
-    const before = readFileSync(fd, 'utf8');
-    const after = BLOCK.test(before)
-      ? before.replace(BLOCK, () => block)
-      : `${before.replace(/([^\n])$/, '$1\n')}${block}`;
-    const bytes = Buffer.from(after);
+    const bytes = Buffer.from(change(readFileSync(fd, 'utf8').replace(/([^\n])$/, '$1\n')));
     writeSync(fd, bytes, 0, bytes.length, 0);
     ftruncateSync(fd, bytes.length);
   } finally {

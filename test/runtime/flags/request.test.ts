@@ -76,14 +76,15 @@ describe('flags to a create request', () => {
     [{ securityOpt: ['apparmor=x'] }, 'invalid --security-opt "apparmor=x"'],
   ])('refuses %j', (flags, message) => expect(() => request(flags)).toThrow(message));
 
-  it.each([
-    [{}, 'none'],
-    [{ publish: ['80'] }, 'bridge'],
-    [{ publishAll: true }, 'bridge'],
-    [{ publish: ['80'], network: 'host' }, 'host'],
-    [{ network: 'default' }, 'bridge'],
-    [{ network: 'backend' }, 'backend'],
-  ])('%j is on network %s', (flags, mode) => expect(request(flags).hostConfig.NetworkMode).toBe(mode));
+  it('is on the default network where no flag names one', () => {
+    const mode = (defaultNetwork?: string) =>
+      createRequest({}, 'redis', [], { ...context, ...(defaultNetwork ? { defaultNetwork } : {}) });
+    expect(mode().hostConfig.NetworkMode).toBe('none');
+    expect(mode('bridge')).toMatchObject({
+      hostConfig: { NetworkMode: 'bridge' },
+      networkingConfig: { EndpointsConfig: { bridge: {} } },
+    });
+  });
 
   it('keeps ports in HostConfig and exposes them', () => {
     const { hostConfig, config } = request({ publish: ['8080:80'], expose: ['90/udp'], publishAll: true });

@@ -1,0 +1,204 @@
+/**
+ * Watches an overlay mount make copies, without the container ever waiting for us. overlayfs makes each copy in one
+ * directory, `<workdir>/work`, and links or renames it to its place when it is whole; a mark there sees all of it:
+ *
+ *   OPEN         the copy of a file begins (an O_TMPFILE)         CREATE   that of a directory, symlink or device
+ *   ATTRIB       its data is there, attributes are being set
+ *   CLOSE_WRITE  the call that caused it returns to its process   RENAME   it is in its place
+ *
+ * So the time from the first event to the last is what the process waited, whatever the call was. A mark on the merged
+ * file system tells which files were closed after writing: whether an open caused the copy, and who made new files.
+ * Nothing is asked (no FAN_OPEN_PERM), so reading costs the container nothing and a dead or stopped reader is harmless.
+ *
+ * Invariant: `next` notes times before it looks at anything. Objects are known by handle, never by name.
+ */
+import { closeSync, fstatSync, openSync, readFileSync, readlinkSync, type Stats } from 'node:fs';
+import { join } from 'node:path';
+import { O } from '../core/fsops/at.js';
+import { FAN, fanotifyGroup, fanotifyMark, readEvents, waitReadable } from '../core/fsops/fanotify.js';
+import { openHandle } from '../core/fsops/file-handle.js';
+import { procPath } from '../core/fsops/in-root.js';
+import { OpenXattrs } from '../core/fsops/xattr.js';
+import { parseEvents } from './fanotify-events.js';
+import { originIn } from './origin.js';
+
+export interface WatchedMount {
+  /** The write layer's directories: absolute, on one file system. */
+  readonly upper: string;
+  readonly work: string;
+  /** The mount point. */
+  readonly merged: string;
+}
+
+/** How a copy was when the call that made it returned. */
+export interface CopyLook {
+  readonly stats: Stats;
+  /** Beneath the upper directory, raw bytes as latin1; undefined when it was not there. */
+  readonly path?: string;
+  /** The handle of the lower file. */
+  readonly origin?: Buffer;
+}
+
+export interface WatchedCopy {
+  readonly pid: number;
+  readonly command?: string;
+  /** Milliseconds since `startedAt`. `lastMs` equals `firstMs` where all was over before we looked. */
+  readonly firstMs: number;
+  readonly lastMs: number;
+  /** False for what is not the copy of a regular file: a directory, but also a new file in the place of a removed one. */
+  readonly opened: boolean;
+  /** Bytes that it had when its data was there: 0 when it was opened with O_TRUNC. */
+  readonly copiedSize?: number;
+  readonly look?: CopyLook;
+}
+
+export interface Writer {
+  readonly pid: number;
+  readonly command?: string;
+}
+
+export interface Watched {
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number;
+  readonly durationMs: number;
+  /** By the handle of the file in the upper directory, as latin1. */
+  readonly copies: ReadonlyMap<string, WatchedCopy>;
+  /** Who first closed a file after writing, by its inode number in the merged view. */
+  readonly writers: ReadonlyMap<number, Writer>;
+}
+
+type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
+
+const DONE = FAN.CLOSE_WRITE | FAN.RENAME;
+const BUFFER_BYTES = 64 * 1024;
+
+export class CopyWatch {
+  readonly #startedAt = Date.now();
+  readonly #start = performance.now();
+  readonly #copies = new Map<string, Mutable<WatchedCopy>>();
+  readonly #writers = new Map<number, Writer>();
+  readonly #upper: number;
+  readonly #upperPath: string;
+  readonly #work: number;
+  readonly #merged: number;
+  readonly #xattrs = new OpenXattrs();
+  readonly #workEvents = Buffer.from(new ArrayBuffer(BUFFER_BYTES));
+  readonly #mergedEvents = Buffer.from(new ArrayBuffer(BUFFER_BYTES));
+
+  /** Watches from here on. ERR_SYSCALL (EPERM, EINVAL, ENOSYS…) where this kernel or user cannot. */
+  constructor({ upper, work, merged }: WatchedMount) {
+    const opened: number[] = [];
+    const keep = (fd: number): number => {
+      opened.push(fd);
+      return fd;
+    };
+    try {
+      this.#upper = keep(openSync(upper, O.RDONLY | O.DIRECTORY | O.CLOEXEC));
+      this.#upperPath = readlinkSync(procPath(this.#upper), 'latin1');
+      this.#work = keep(fanotifyGroup('handles'));
+      const made = FAN.OPEN | FAN.CREATE | FAN.ATTRIB | DONE;
+      fanotifyMark(this.#work, 'inode', made | FAN.ONDIR | FAN.EVENT_ON_CHILD, join(work, 'work'));
+      this.#merged = keep(fanotifyGroup('descriptors'));
+      fanotifyMark(this.#merged, 'filesystem', FAN.CLOSE_WRITE, merged);
+    } catch (error) {
+      for (const fd of opened) closeSync(fd);
+      throw error;
+    }
+  }
+
+  /** Takes the events that wait; waits for one at most `timeout` milliseconds. False when there was none. */
+  next(timeout: number): boolean {
+    waitReadable([this.#work, this.#merged], timeout);
+    const now = performance.now() - this.#start;
+    const copies = this.#readCopies(now);
+    return this.#readWriters() || copies;
+  }
+
+  #readCopies(now: number): boolean {
+    const length = readEvents(this.#work, this.#workEvents);
+    const touched = new Map<string, number>();
+    parseEvents(this.#workEvents, length, ({ mask, pid, handle }) => {
+      if (handle === undefined) return;
+      const key = handle.toString('latin1');
+      touched.set(key, (touched.get(key) ?? 0) | mask);
+      const known = this.#copies.get(key);
+      if (known !== undefined) known.lastMs = now;
+      else this.#copies.set(key, { pid, firstMs: now, lastMs: now, opened: false });
+    });
+    for (const [key, mask] of touched) this.#look(key, mask);
+    return length > 0;
+  }
+
+  #look(key: string, mask: number): void {
+    const copy = this.#copies.get(key)!;
+    if (mask & FAN.OPEN) copy.opened = true;
+    if (copy.command === undefined) Object.assign(copy, commandOf(copy.pid));
+    const whole = mask & FAN.ATTRIB && copy.copiedSize === undefined;
+    if (!whole && !(mask & DONE)) return;
+    const fd = openHandle(this.#upper, Buffer.from(key, 'latin1'));
+    if (fd === undefined) return;
+    try {
+      const stats = fstatSync(fd);
+      if (whole && copy.opened) copy.copiedSize = stats.size;
+      // A whiteout, which is no copy; or the work directory itself.
+      if (stats.isCharacterDevice() && stats.rdev === 0) this.#copies.delete(key);
+      else if (mask & DONE) copy.look = this.#placeOf(fd, stats);
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  #placeOf(fd: number, stats: Stats): CopyLook {
+    const place = readlinkSync(procPath(fd), 'latin1');
+    const there = stats.nlink > 0 && place.startsWith(`${this.#upperPath}/`);
+    const origin = originIn(this.#xattrs.read(fd));
+    return {
+      stats,
+      ...(there ? { path: place.slice(this.#upperPath.length + 1) } : {}),
+      ...(origin === undefined ? {} : { origin }),
+    };
+  }
+
+  #readWriters(): boolean {
+    const length = readEvents(this.#merged, this.#mergedEvents);
+    parseEvents(this.#mergedEvents, length, ({ fd, pid }) => {
+      if (fd < 0) return; // an overflow: of some files it is not known who wrote them
+      try {
+        const { ino } = fstatSync(fd);
+        if (!this.#writers.has(ino)) this.#writers.set(ino, { pid, ...commandOf(pid) });
+      } finally {
+        closeSync(fd);
+      }
+    });
+    return length > 0;
+  }
+
+  /** Takes what is left and ends the watch. */
+  finish(): Watched {
+    try {
+      while (this.next(0));
+      const durationMs = performance.now() - this.#start;
+      return {
+        startedAt: this.#startedAt,
+        durationMs,
+        copies: this.#copies,
+        writers: this.#writers,
+      };
+    } finally {
+      this.close();
+    }
+  }
+
+  close(): void {
+    for (const fd of [this.#work, this.#merged, this.#upper]) closeSync(fd);
+  }
+}
+
+/** The kernel's 15 bytes of it; nothing for a process that is gone. */
+function commandOf(pid: number): { command?: string } {
+  try {
+    return { command: readFileSync(`/proc/${pid}/comm`, 'utf8').replace(/\n$/, '') };
+  } catch {
+    return {};
+  }
+}

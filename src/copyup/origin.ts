@@ -1,0 +1,31 @@
+/**
+ * `trusted.overlay.origin` of a file in an upper directory: the handle of the lower file that it was copied from
+ * (struct ovl_fb, fs/overlayfs/overlayfs.h).
+ *
+ *   00 fb 1d 00 01 <uuid: 16 bytes> <handle>       version, magic, length, flags, type of the handle
+ *
+ * A directory that was only merged has an empty one; a file made in the container, or a copy that broke a hard link,
+ * has none.
+ */
+import { makeHandle } from '../core/fsops/file-handle.js';
+
+const OVERLAY = 'trusted.overlay.';
+const ORIGIN = `${OVERLAY}origin`;
+const MAGIC = 0xfb;
+const HANDLE_AT = 21;
+
+/** Attributes as `OpenXattrs` reads them. */
+type Attributes = ReadonlyMap<string, string> | undefined;
+
+/** The handle of the lower file that a file of an upper directory was copied from; undefined when it tells none. */
+export function originIn(attributes: Attributes): Buffer | undefined {
+  const origin = Buffer.from(attributes?.get(ORIGIN) ?? '', 'latin1');
+  if (origin.length <= HANDLE_AT || origin[1] !== MAGIC) return undefined;
+  return makeHandle(origin[4]!, origin.subarray(HANDLE_AT));
+}
+
+/** Whether two files differ in attributes that are not overlayfs's own. */
+export const attributesDiffer = (one: Attributes, other: Attributes): boolean => text(one) !== text(other);
+
+const text = (attributes: Attributes): string =>
+  JSON.stringify([...(attributes ?? [])].filter(([name]) => !name.startsWith(OVERLAY)).sort());
