@@ -35,9 +35,7 @@ export const pullCommand = (session: Session): Command =>
     .option('-q, --quiet', 'Suppress verbose output')
     .option('--dry-run', 'Show what would be fetched and reused, and change nothing')
     .option('--json', 'With --dry-run: as JSON')
-    .addOption(
-      new Option('-j, --threads <n>', 'Layers to fetch and unpack at the same time').argParser(count),
-    )
+    .addOption(threadsOption('Layers to fetch and unpack at the same time'))
     .addOption(
       new Option('--hash <type>', 'Hash back-end').choices(['auto', 'wasm', 'native']).default('auto'),
     )
@@ -100,6 +98,9 @@ async function showPlan(session: Session, references: readonly Reference[], flag
   const plans = await planPull(await openSessionStore(session), [...references], pullOptions(session, flags));
   session.out(flags.json ? `${JSON.stringify(plans)}\n` : plans.map(renderPlan).join('\n'));
 }
+
+export const threadsOption = (description: string): Option =>
+  new Option('-j, --threads <n>', description).argParser(count);
 
 function count(text: string): number {
   const value = Number(text);
