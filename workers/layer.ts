@@ -7,6 +7,7 @@
  *                                                                                   most of what there is to do
  *   packLayer                   a container's changes ─► LayerPacker ─► disk
  *   layerBlob                   disk ─► tar ─► compress ─► file or pipe             and libuv's threads
+ *   uploadLayer                 file ─► socket
  */
 import type { SecureContext } from 'node:tls';
 import type { CompressionSpec } from '../src/core/compress/compression-spec.js';
@@ -188,6 +189,20 @@ export const writeLayer = task(async (input: TarInput & { ring: SharedRing }): P
   } finally {
     layer.close();
   }
+});
+
+export interface UploadInput {
+  readonly source: BlobSource;
+  readonly path: string;
+  readonly digest: Digest;
+  readonly size: number;
+  readonly words: SharedArrayBuffer;
+}
+
+/** Uploads a file as a blob. */
+export const uploadLayer = task(async (input: UploadInput): Promise<void> => {
+  const { uploadFile } = await import('../src/registry/upload-file.js');
+  await uploadFile({ ...input, words: new ProgressWords(input.words) });
 });
 
 export interface PackInput extends TarInput {

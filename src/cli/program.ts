@@ -24,12 +24,14 @@ import { imagesCommand } from './commands/images.js';
 import { infoCommand } from './commands/info.js';
 import { containerInspectCommand, imageInspectCommand, inspectCommand } from './commands/inspect.js';
 import { loadCommand } from './commands/load.js';
+import { loginCommand, logoutCommand } from './commands/login.js';
 import { logsCommand } from './commands/logs.js';
 import { networkCommand } from './commands/network.js';
 import { pauseCommand, renameCommand, unpauseCommand, waitCommand } from './commands/pause.js';
 import { portCommand } from './commands/port.js';
 import { psCommand } from './commands/ps.js';
 import { pullCommand } from './commands/pull.js';
+import { pushCommand } from './commands/push.js';
 import { serveCommand } from './commands/registry-serve.js';
 import { rmCommand } from './commands/rm.js';
 import { rmiCommand } from './commands/rmi.js';
@@ -84,6 +86,7 @@ export function program(session: Session): Command {
     });
   const commands = [
     pullCommand(session),
+    pushCommand(session),
     imagesCommand(session),
     inspectCommand(session),
     historyCommand(session),
@@ -96,10 +99,13 @@ export function program(session: Session): Command {
     ...lifeCycle(session),
     rmCommand(session),
     eventsCommand(session),
+    loginCommand(session),
+    logoutCommand(session),
     infoCommand(session),
     versionCommand(session),
     group('image', 'Manage images', [
       pullCommand(session),
+      pushCommand(session),
       named(imagesCommand(session), 'ls').alias('list'),
       imageInspectCommand(session),
       historyCommand(session),

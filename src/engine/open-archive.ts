@@ -62,7 +62,8 @@ export async function openArchive(
     const plain = isCompressed(path)
       ? await inflated(path, join(scratch.path, 'archive.tar'), options)
       : path;
-    return { archive: openLayoutArchive(plain), close };
+    const shown = source.kind === 'path' ? source.path : 'stdin';
+    return { archive: { ...openLayoutArchive(plain), path: shown }, close };
   } catch (error) {
     await close();
     throw error;
