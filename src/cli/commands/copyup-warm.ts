@@ -19,7 +19,7 @@ export const warmCommand = (session: Session): Command =>
     .argument('<CONTAINER>')
     .argument('[PATH...]')
     .option('--from <profile>', "Also the files of a copy-up profile: a container's, or a file")
-    .option('-j, --jobs <int>', 'Threads (default: twice the number of CPUs)', threads)
+    .option('-j, --jobs <int>', 'Threads (default: the number of CPUs)', threads)
     .option('-f, --format <string>', "'json' or a Go template")
     .action((container: string, patterns: string[], flags: WarmFlags) =>
       warm(session, container, patterns, flags),
