@@ -7,6 +7,7 @@
  *                                                                                   most of what there is to do
  *   packLayer                   a container's changes ─► LayerPacker ─► disk
  *   layerBlob                   disk ─► tar ─► compress ─► file or pipe             and libuv's threads
+ *   uploadLayer                 file ─► socket
  */
 import type { SecureContext } from 'node:tls';
 import type { CompressionSpec } from '../src/core/compress/compression-spec.js';
@@ -43,7 +44,8 @@ export interface FileSource {
 export interface BlobInput {
   readonly source: BlobSource | FileSource;
   readonly digest: Digest;
-  readonly diffID: DiffID;
+  /** Undefined for a tar that is to be a layer, whatever it is. */
+  readonly diffID: DiffID | undefined;
   readonly size: number;
   /** The folder of partial downloads. */
   readonly partials: string;
@@ -71,6 +73,7 @@ export interface BlobOutput {
 }
 
 export interface Inflated {
+  readonly diffID: DiffID;
   readonly compression: Compression;
   readonly retries: number;
   readonly waitingMs: number;
@@ -112,7 +115,7 @@ async function inflate(
       ? 'the archive is damaged, or was changed; make it again'
       : 'the registry or a proxy in between serves damaged bytes; pull again, or from another mirror',
     blobHash: await tools.hasher('blob', algorithmOf(input.digest)),
-    diffHash: await tools.hasher('diff', algorithmOf(diffID)),
+    diffHash: await tools.hasher('diff', algorithmOf(diffID ?? input.digest)),
     decompressors: tools.decompressors,
     target,
   });
@@ -125,9 +128,9 @@ async function inflate(
       if (outcome === 'restart') return 'restart';
     }
     words.phase = 'verifying';
-    const compression = pass.finish();
+    const verified = pass.finish();
     words.phase = 'extracting';
-    return { compression, retries: meter.retries, waitingMs: meter.waitingMs };
+    return { ...verified, retries: meter.retries, waitingMs: meter.waitingMs };
   } finally {
     pass.close();
   }
@@ -188,6 +191,20 @@ export const writeLayer = task(async (input: TarInput & { ring: SharedRing }): P
   } finally {
     layer.close();
   }
+});
+
+export interface UploadInput {
+  readonly source: BlobSource;
+  readonly path: string;
+  readonly digest: Digest;
+  readonly size: number;
+  readonly words: SharedArrayBuffer;
+}
+
+/** Uploads a file as a blob. */
+export const uploadLayer = task(async (input: UploadInput): Promise<void> => {
+  const { uploadFile } = await import('../src/registry/upload-file.js');
+  await uploadFile({ ...input, words: new ProgressWords(input.words) });
 });
 
 export interface PackInput extends TarInput {

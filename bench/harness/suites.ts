@@ -7,6 +7,7 @@ export const SUITES = {
   tar: async () => (await import('../suites/tar.js')).tarSuite(),
   apply: async () => (await import('../suites/apply.js')).applySuite(),
   pool: async () => (await import('../suites/pool.js')).poolSuite(),
+  commit: async () => (await import('../suites/commit.js')).commitSuite(),
   pull: async () => (await import('../suites/pull.js')).pullSuite(),
   sampling: async () => (await import('../suites/sampling.js')).samplingSuite(),
   changed: async () => (await import('../suites/changed.js')).changedSuite(),

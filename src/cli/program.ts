@@ -21,15 +21,18 @@ import { exportCommand } from './commands/export.js';
 import { healthMonitorCommand } from './commands/health-monitor.js';
 import { historyCommand } from './commands/history.js';
 import { imagesCommand } from './commands/images.js';
+import { importCommand } from './commands/import.js';
 import { infoCommand } from './commands/info.js';
 import { containerInspectCommand, imageInspectCommand, inspectCommand } from './commands/inspect.js';
 import { loadCommand } from './commands/load.js';
+import { loginCommand, logoutCommand } from './commands/login.js';
 import { logsCommand } from './commands/logs.js';
 import { networkCommand } from './commands/network.js';
 import { pauseCommand, renameCommand, unpauseCommand, waitCommand } from './commands/pause.js';
 import { portCommand } from './commands/port.js';
 import { psCommand } from './commands/ps.js';
 import { pullCommand } from './commands/pull.js';
+import { pushCommand } from './commands/push.js';
 import { serveCommand } from './commands/registry-serve.js';
 import { rmCommand } from './commands/rm.js';
 import { rmiCommand } from './commands/rmi.js';
@@ -84,28 +87,34 @@ export function program(session: Session): Command {
     });
   const commands = [
     pullCommand(session),
+    pushCommand(session),
     imagesCommand(session),
     inspectCommand(session),
     historyCommand(session),
     tagCommand(session),
     saveCommand(session),
     loadCommand(session),
+    importCommand(session),
     rmiCommand(session),
     runCommand(session),
     psCommand(session),
     ...lifeCycle(session),
     rmCommand(session),
     eventsCommand(session),
+    loginCommand(session),
+    logoutCommand(session),
     infoCommand(session),
     versionCommand(session),
     group('image', 'Manage images', [
       pullCommand(session),
+      pushCommand(session),
       named(imagesCommand(session), 'ls').alias('list'),
       imageInspectCommand(session),
       historyCommand(session),
       tagCommand(session),
       saveCommand(session),
       loadCommand(session),
+      importCommand(session),
       named(rmiCommand(session), 'rm').alias('remove'),
       imagePruneCommand(session),
     ]),

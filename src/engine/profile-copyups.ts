@@ -136,11 +136,22 @@ function layerFacts(store: Store, record: ContainerRecord): Map<string, ProfileL
   );
 }
 
+/** What a container has copied up so far, from its upper directory alone; not saved, so that it never grows old. ERR_NOT_FOUND. */
+export async function upperProfile(store: Store, what: string): Promise<CopyUpProfile> {
+  const record = await findContainer(store, what);
+  return profileOf(store, await startTracing(store, record, { trace: false }));
+}
+
 /** Stops the trace, makes the profile of it and saves it. */
 async function conclude(store: Store, tracing: Tracing, exitCode?: number): Promise<Profiled> {
+  const profile = await profileOf(store, tracing, exitCode);
+  return { profile, path: saveProfile(store.root, profile) };
+}
+
+async function profileOf(store: Store, tracing: Tracing, exitCode?: number): Promise<CopyUpProfile> {
   const { record, layers, tracer } = tracing;
   const traced = await tracer.stop();
-  const profile = await withAmplification(store, {
+  return withAmplification(store, {
     schema: PROFILE_SCHEMA,
     source: traced.watched === undefined ? 'upper' : 'trace',
     container: {
@@ -156,7 +167,6 @@ async function conclude(store: Store, tracing: Tracing, exitCode?: number): Prom
     files: traced.files,
     created: traced.created,
   });
-  return { profile, path: saveProfile(store.root, profile) };
 }
 
 const timesOf = ({ watched }: Traced, record: ContainerRecord) =>

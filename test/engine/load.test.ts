@@ -146,6 +146,31 @@ describe('a round trip', () => {
   });
 });
 
+describe('pull from an archive', () => {
+  it('takes one image, by its name, its tag, or the archive’s', async () => {
+    const root = fresh('root');
+    expect(await runCli(root, 'pull', `oci:${image.dir}:latest`)).toMatchObject({
+      code: 0,
+      out: 'layout:latest\n',
+    });
+    const store = openStore(root);
+    await store.tags.update({
+      set: [{ reference: 'quay.io/a/b:7', imageID: store.tags.get('layout:latest')! }],
+    });
+    const archive = await out(root, ['layout', 'quay.io/a/b']);
+    const other = fresh('root');
+    const pulled = (name: string) => runCli(other, 'pull', '-q', `docker-archive:${archive}${name}`);
+    expect((await pulled(':7')).out).toBe('quay.io/a/b:7\n');
+    expect((await pulled(':layout')).out).toBe('layout:latest\n');
+    expect((await pulled('')).out).toBe('layout:latest\nquay.io/a/b:7\n');
+    expect(await pulled(':8')).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('expected one image 8, found layout:latest, quay.io/a/b:7'),
+    });
+    expect(leftovers(other)).toEqual([]);
+  });
+});
+
 /** A `docker save` of before 25, unpacked: what tests change before it is packed. */
 function classic(): string {
   const dir = fresh('classic');
