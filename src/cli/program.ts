@@ -8,6 +8,7 @@ import { command, group, named, withBooleanForms } from './command.js';
 import { attachCommand } from './commands/attach.js';
 import { cleanupCommand } from './commands/cleanup.js';
 import { commitCommand } from './commands/commit.js';
+import { convertCommand } from './commands/convert.js';
 import { benchCommand } from './commands/copyup-bench.js';
 import { profileCommand } from './commands/copyup-profile.js';
 import { copyUpReportCommand } from './commands/copyup-report.js';
@@ -95,6 +96,7 @@ export function program(session: Session): Command {
     saveCommand(session),
     loadCommand(session),
     importCommand(session),
+    convertCommand(session),
     rmiCommand(session),
     runCommand(session),
     psCommand(session),
@@ -115,6 +117,7 @@ export function program(session: Session): Command {
       saveCommand(session),
       loadCommand(session),
       importCommand(session),
+      convertCommand(session),
       named(rmiCommand(session), 'rm').alias('remove'),
       imagePruneCommand(session),
     ]),
