@@ -21,6 +21,7 @@ import { exportCommand } from './commands/export.js';
 import { healthMonitorCommand } from './commands/health-monitor.js';
 import { historyCommand } from './commands/history.js';
 import { imagesCommand } from './commands/images.js';
+import { importCommand } from './commands/import.js';
 import { infoCommand } from './commands/info.js';
 import { containerInspectCommand, imageInspectCommand, inspectCommand } from './commands/inspect.js';
 import { loadCommand } from './commands/load.js';
@@ -93,6 +94,7 @@ export function program(session: Session): Command {
     tagCommand(session),
     saveCommand(session),
     loadCommand(session),
+    importCommand(session),
     rmiCommand(session),
     runCommand(session),
     psCommand(session),
@@ -112,6 +114,7 @@ export function program(session: Session): Command {
       tagCommand(session),
       saveCommand(session),
       loadCommand(session),
+      importCommand(session),
       named(rmiCommand(session), 'rm').alias('remove'),
       imagePruneCommand(session),
     ]),

@@ -68,7 +68,7 @@ export function advise(profile: CopyUpProfile): Advice[] {
     ...image(metadata),
     ...metacopy(metadata, data),
     ...volume(profile, written),
-    ...split(written),
+    ...split(profile, written),
     ...warm(profile, data),
     ...volatile(profile, data),
   ];
@@ -131,20 +131,17 @@ function volume(profile: CopyUpProfile, written: readonly CopiedFile[]): Advice[
   });
 }
 
-function split(written: readonly CopiedFile[]): Advice[] {
+function split(profile: CopyUpProfile, written: readonly CopiedFile[]): Advice[] {
   const large = written.filter(
     ({ bytes, changed }) =>
       bytes >= SPLIT_BYTES && changed !== undefined && changed.block4k * SPLIT_AMPLIFICATION <= bytes,
   );
   if (large.length === 0) return [];
-  const first = byCost(large)[0]!;
-  const word = shellWord(first);
   return [
     made('split', large, {
       title: 'Keep what changes apart from what does not',
-      reason: `the whole file is copied for the first byte written to it, and of these at most 1/${SPLIT_AMPLIFICATION} changed: write to smaller files, segments or an append-only log beside them`,
-      where: 'Dockerfile',
-      command: `RUN split --bytes=16M ${word} ${word}. && rm ${word}`,
+      reason: `the whole file is copied for the first byte written to it, and of these at most 1/${SPLIT_AMPLIFICATION} changed: where the program allows it, have it write smaller files, segments, or a log beside them (a database: its tablespace or segment settings)`,
+      command: `gantry copyup report ${shellWord({ path: profile.container.name })} --sort amplification`,
     }),
   ];
 }
