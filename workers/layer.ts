@@ -44,7 +44,8 @@ export interface FileSource {
 export interface BlobInput {
   readonly source: BlobSource | FileSource;
   readonly digest: Digest;
-  readonly diffID: DiffID;
+  /** Undefined for a tar that is to be a layer, whatever it is. */
+  readonly diffID: DiffID | undefined;
   readonly size: number;
   /** The folder of partial downloads. */
   readonly partials: string;
@@ -72,6 +73,7 @@ export interface BlobOutput {
 }
 
 export interface Inflated {
+  readonly diffID: DiffID;
   readonly compression: Compression;
   readonly retries: number;
   readonly waitingMs: number;
@@ -113,7 +115,7 @@ async function inflate(
       ? 'the archive is damaged, or was changed; make it again'
       : 'the registry or a proxy in between serves damaged bytes; pull again, or from another mirror',
     blobHash: await tools.hasher('blob', algorithmOf(input.digest)),
-    diffHash: await tools.hasher('diff', algorithmOf(diffID)),
+    diffHash: await tools.hasher('diff', algorithmOf(diffID ?? input.digest)),
     decompressors: tools.decompressors,
     target,
   });
@@ -126,9 +128,9 @@ async function inflate(
       if (outcome === 'restart') return 'restart';
     }
     words.phase = 'verifying';
-    const compression = pass.finish();
+    const verified = pass.finish();
     words.phase = 'extracting';
-    return { compression, retries: meter.retries, waitingMs: meter.waitingMs };
+    return { ...verified, retries: meter.retries, waitingMs: meter.waitingMs };
   } finally {
     pass.close();
   }

@@ -11,6 +11,7 @@ export const SUITES = {
   pull: async () => (await import('../suites/pull.js')).pullSuite(),
   sampling: async () => (await import('../suites/sampling.js')).samplingSuite(),
   changed: async () => (await import('../suites/changed.js')).changedSuite(),
+  trace: async () => (await import('../suites/trace.js')).traceSuite(),
   copyup: async () => (await import('../suites/copyup.js')).copyUpSuite(),
   'first-write': async () => (await import('../suites/first-write.js')).firstWriteSuite(),
 } satisfies Record<string, () => Promise<Suite>>;

@@ -21,6 +21,7 @@ import { exportCommand } from './commands/export.js';
 import { healthMonitorCommand } from './commands/health-monitor.js';
 import { historyCommand } from './commands/history.js';
 import { imagesCommand } from './commands/images.js';
+import { importCommand } from './commands/import.js';
 import { infoCommand } from './commands/info.js';
 import { containerInspectCommand, imageInspectCommand, inspectCommand } from './commands/inspect.js';
 import { loadCommand } from './commands/load.js';
@@ -85,6 +86,8 @@ const COMMANDS: Readonly<Record<string, Make>> = {
   tag: tagCommand,
   save: saveCommand,
   load: loadCommand,
+  import: importCommand,
+  convert: convertCommand,
   rmi: rmiCommand,
   run: runCommand,
   ps: psCommand,
@@ -105,6 +108,7 @@ const COMMANDS: Readonly<Record<string, Make>> = {
       tagCommand(session),
       saveCommand(session),
       loadCommand(session),
+      importCommand(session),
       named(rmiCommand(session), 'rm').alias('remove'),
       imagePruneCommand(session),
     ]),
