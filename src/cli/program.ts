@@ -8,6 +8,7 @@ import { command, group, named, withBooleanForms } from './command.js';
 import { attachCommand } from './commands/attach.js';
 import { cleanupCommand } from './commands/cleanup.js';
 import { commitCommand } from './commands/commit.js';
+import { convertCommand } from './commands/convert.js';
 import { benchCommand } from './commands/copyup-bench.js';
 import { profileCommand } from './commands/copyup-profile.js';
 import { copyUpReportCommand } from './commands/copyup-report.js';
@@ -109,6 +110,7 @@ const COMMANDS: Readonly<Record<string, Make>> = {
       saveCommand(session),
       loadCommand(session),
       importCommand(session),
+      convertCommand(session),
       named(rmiCommand(session), 'rm').alias('remove'),
       imagePruneCommand(session),
     ]),
