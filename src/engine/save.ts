@@ -82,6 +82,8 @@ export async function save(store: Store, names: readonly string[], options: Save
       await pool.close();
     }
     for (const { id } of images) recordImageEvent(store, 'save', id, id);
+  } catch (error) {
+    throw signal.aborted ? new GantryError('ERR_CANCELED', 'save canceled', {}, { cause: error }) : error;
   } finally {
     lock.release();
   }
