@@ -11,6 +11,7 @@ import { GantryError } from '../core/errors.js';
 const TRANSPORTS = ['oci', 'oci-archive', 'docker-archive'] as const;
 
 export interface ArchiveReference {
+  readonly transport: (typeof TRANSPORTS)[number];
   readonly path: string;
   readonly name: string | undefined;
 }
@@ -22,7 +23,7 @@ export function parseArchiveReference(text: string): ArchiveReference | undefine
   const rest = text.slice(transport.length + 1);
   const colon = rest.indexOf(':');
   const path = colon < 0 ? rest : rest.slice(0, colon);
-  if (path !== '') return { path, name: colon < 0 ? undefined : rest.slice(colon + 1) };
+  if (path !== '') return { transport, path, name: colon < 0 ? undefined : rest.slice(colon + 1) };
   throw new GantryError(
     'ERR_INVALID_REFERENCE',
     `expected ${transport}:PATH[:NAME], found ${JSON.stringify(text)}`,
