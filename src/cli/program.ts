@@ -40,6 +40,7 @@ import { statsCommand } from './commands/stats.js';
 import { killCommand, restartCommand, stopCommand } from './commands/stop.js';
 import { checkCommand } from './commands/system-check.js';
 import { dfCommand } from './commands/system-df.js';
+import { fsckCommand } from './commands/system-fsck.js';
 import { containerPruneCommand, imagePruneCommand, pruneCommand } from './commands/system-prune.js';
 import { tagCommand } from './commands/tag.js';
 import { topCommand } from './commands/top.js';
@@ -133,6 +134,7 @@ export function program(session: Session): Command {
       eventsCommand(session),
       pruneCommand(session),
       checkCommand(session),
+      fsckCommand(session),
       infoCommand(session),
     ]),
   ];
