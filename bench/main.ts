@@ -5,6 +5,7 @@
  * npm run bench -- peers [--images redis,huge] [--runs 3] [--tools gantry,docker]
  * npm run bench -- start [--runs 15] [--tools gantry,podman]   `run --rm IMAGE true` beside the peers' own
  * npm run bench -- containers [--count 100] [--tools gantry,podman]   many of `run -d` at once, and what shims take
+ * npm run bench -- save [--images redis] [--runs 3] [--tools gantry,docker]   save to and load from an lz4 archive
  * --json FILE: where the numbers go besides the table (default bench/results/<what>.json)
  */
 import { parseArgs } from 'node:util';
@@ -13,6 +14,7 @@ import { runSuite } from './harness/suite.js';
 import { SUITES, type SuiteName } from './harness/suites.js';
 import { ensureImage } from './images/build.js';
 import { IMAGE_NAMES, type ImageName } from './images/recipes.js';
+import { archivesTable, compareArchives } from './peers/archives.js';
 import { compareMany, manyTable } from './peers/many.js';
 import { comparePeers, peersTable } from './peers/peers.js';
 import { compareStarts, startsTable } from './peers/starts.js';
@@ -83,6 +85,18 @@ async function starts(): Promise<void> {
   writeResults(values.json ?? 'bench/results/start.json', facts, results);
 }
 
+async function save(): Promise<void> {
+  const facts = machine();
+  const results = await compareArchives({
+    image: imageNames(values.images?.split(',') ?? ['redis'])[0]!,
+    runs: Number(values.runs ?? 3),
+    tools: values.tools?.split(','),
+    log: note,
+  });
+  say(`${machineLine(facts)}\n\n${archivesTable(results)}`);
+  writeResults(values.json ?? 'bench/results/save.json', facts, results);
+}
+
 async function many(): Promise<void> {
   const facts = machine();
   const results = await compareMany({
@@ -112,4 +126,5 @@ if (what === 'images') await images(rest);
 else if (what === 'peers') await peers();
 else if (what === 'start') await starts();
 else if (what === 'containers') await many();
+else if (what === 'save') await save();
 else await suites(positionals);

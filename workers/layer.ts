@@ -8,6 +8,7 @@
  *   packLayer                   a container's changes ─► LayerPacker ─► disk
  *   checkLayer                  disk, against tar-split
  *   layerBlob                   disk ─► tar ─► compress ─► file or pipe             and libuv's threads
+ *   uploadLayer                 file ─► socket
  */
 import type { SecureContext } from 'node:tls';
 import type { CompressionSpec } from '../src/core/compress/compression-spec.js';
@@ -45,7 +46,8 @@ export interface FileSource {
 export interface BlobInput {
   readonly source: BlobSource | FileSource;
   readonly digest: Digest;
-  readonly diffID: DiffID;
+  /** Undefined for a tar that is to be a layer, whatever it is. */
+  readonly diffID: DiffID | undefined;
   readonly size: number;
   /** The folder of partial downloads. */
   readonly partials: string;
@@ -73,6 +75,7 @@ export interface BlobOutput {
 }
 
 export interface Inflated {
+  readonly diffID: DiffID;
   readonly compression: Compression;
   readonly retries: number;
   readonly waitingMs: number;
@@ -114,7 +117,7 @@ async function inflate(
       ? 'the archive is damaged, or was changed; make it again'
       : 'the registry or a proxy in between serves damaged bytes; pull again, or from another mirror',
     blobHash: await tools.hasher('blob', algorithmOf(input.digest)),
-    diffHash: await tools.hasher('diff', algorithmOf(diffID)),
+    diffHash: await tools.hasher('diff', algorithmOf(diffID ?? input.digest)),
     decompressors: tools.decompressors,
     target,
   });
@@ -127,9 +130,9 @@ async function inflate(
       if (outcome === 'restart') return 'restart';
     }
     words.phase = 'verifying';
-    const compression = pass.finish();
+    const verified = pass.finish();
     words.phase = 'extracting';
-    return { compression, retries: meter.retries, waitingMs: meter.waitingMs };
+    return { ...verified, retries: meter.retries, waitingMs: meter.waitingMs };
   } finally {
     pass.close();
   }
@@ -192,6 +195,20 @@ export const writeLayer = task(async (input: TarInput & { ring: SharedRing }): P
   }
 });
 
+export interface UploadInput {
+  readonly source: BlobSource;
+  readonly path: string;
+  readonly digest: Digest;
+  readonly size: number;
+  readonly words: SharedArrayBuffer;
+}
+
+/** Uploads a file as a blob. */
+export const uploadLayer = task(async (input: UploadInput): Promise<void> => {
+  const { uploadFile } = await import('../src/registry/upload-file.js');
+  await uploadFile({ ...input, words: new ProgressWords(input.words) });
+});
+
 export interface PackInput extends TarInput {
   /** The write layer's files. */
   readonly files: string;
@@ -231,8 +248,8 @@ export interface CheckInput {
   readonly tarSplit: string;
   /** The layer's files. */
   readonly files: string;
-  /** Those of the layers below, top first. */
-  readonly lowers: readonly string[];
+  /** Those of the layers below, top first; undefined when they are not all there. */
+  readonly lowers: readonly string[] | undefined;
   readonly diffID: DiffID;
   /** Also rebuild the tar. */
   readonly deep: boolean;
@@ -244,18 +261,18 @@ export interface CheckInput {
 export const checkLayer = task(async (input: CheckInput): Promise<LayerCheck> => {
   const { tarSplit, files, diffID } = input;
   const { crc, hasher } = await toolsFor(input.hash);
-  const below = new LowerView(input.lowers);
+  const below = input.lowers && new LowerView(input.lowers);
   try {
     return await check({
       tarSplit,
       files,
       crc,
-      below: (path) => below.find(path),
+      below: below && ((path) => below.find(path)),
       words: new ProgressWords(input.words),
       ...(input.deep ? { deep: { hash: await hasher('diff', algorithmOf(diffID)), diffID } } : {}),
     });
   } finally {
-    below.close();
+    below?.close();
   }
 });
 

@@ -2,11 +2,11 @@
  * The tracer thread: watches one container's copy-ups until it is told to stop, then collects what became of them. A
  * thread of its own, because a time is taken when an event is read: it does nothing but wait for events meanwhile.
  */
-import { setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import { type Collected, collectCopies } from '../src/copyup/collect.js';
 import { CopyWatch, type Watched, type WatchedMount } from '../src/copyup/copy-watch.js';
 import { LowerFiles } from '../src/copyup/lower-files.js';
+import { preemptOthers } from '../src/core/fsops/preempt.js';
 import { toWire, type WireError } from '../src/core/wire-error.js';
 
 export interface TracerData {
@@ -27,9 +27,8 @@ export type TracerNotice =
 
 export type Traced = Collected & { readonly watched?: Pick<Watched, 'startedAt' | 'durationMs'> };
 
-/** How long a stop may go unseen. */
-const PATIENCE_MS = 20;
-const HIGHEST_PRIORITY = -20;
+/** How long a stop may go unseen, and a process that wrote a file, which may end meanwhile. */
+const PATIENCE_MS = 5;
 
 const { mount, lowers, watch: wanted, stop } = workerData as TracerData;
 const tell = (notice: TracerNotice): void => parentPort!.postMessage(notice);
@@ -47,11 +46,7 @@ function arm(): CopyWatch | undefined {
 }
 
 try {
-  try {
-    setPriority(HIGHEST_PRIORITY); // of this thread alone: Linux keeps it by thread
-  } catch {
-    // not root: times are a little less exact
-  }
+  preemptOthers(); // where it is refused, times are less exact on a busy machine
   // Before anything can be removed: the lower files of copies are looked at in the end.
   const below = new LowerFiles(lowers);
   const watch = arm();

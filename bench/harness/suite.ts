@@ -12,12 +12,16 @@ export interface Case {
   /** What one call of `run` works through. */
   readonly bytes: number;
   readonly run: () => unknown;
+  /** Before each call, not measured. */
+  readonly before?: () => void;
 }
 
 export interface Suite {
   readonly cases: readonly Case[];
   /** Milliseconds a case is measured for, after as long a warm-up divided by five. */
   readonly time?: number;
+  /** Instead: so many calls of each case, without warm-up. For what takes seconds. */
+  readonly runs?: number;
   readonly close?: () => unknown;
 }
 
@@ -35,8 +39,14 @@ export interface SuiteRow {
 
 export async function runSuite(suite: Suite): Promise<{ table: string; rows: SuiteRow[] }> {
   const time = suite.time ?? 1000;
-  const bench = new Bench({ time, warmupTime: time / 5, iterations: 3, warmupIterations: 1, throws: true });
-  for (const item of suite.cases) bench.add(item.name, item.run);
+  const bench = new Bench(
+    suite.runs === undefined
+      ? { time, warmupTime: time / 5, iterations: 3, warmupIterations: 1, throws: true }
+      : { time: 0, iterations: suite.runs, warmup: false, throws: true },
+  );
+  for (const { name, run, before } of suite.cases) {
+    bench.add(name, run, before === undefined ? {} : { beforeEach: before });
+  }
   try {
     await bench.run();
   } finally {

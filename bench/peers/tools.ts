@@ -28,6 +28,11 @@ export interface Tool {
   command(run: Run): readonly string[];
   /** Runs `true` in a container of the pulled image, without a network, and removes it. */
   start?(run: Run): readonly string[];
+  /** Saves `run.reference` to an lz4 file, by the lz4 tool where it has none of its own, and loads such a file. */
+  readonly archive?: {
+    save(run: Run, file: string): readonly string[];
+    load(run: Run, file: string): readonly string[];
+  };
   /** Starts a sleeping container in the background, without a network, and prints its id; takes such away by force. */
   readonly background?: {
     start(run: Run): readonly string[];
@@ -55,6 +60,13 @@ export const TOOLS: readonly Tool[] = [
       process.execPath,
       ...[GANTRY, '--root', dir, 'run', '--rm', '--network', 'none', reference, 'true'],
     ],
+    archive: {
+      save: ({ dir, reference }, file) => [
+        process.execPath,
+        ...[GANTRY, '--root', dir, 'save', '--compression', 'lz4', '-o', file, reference],
+      ],
+      load: ({ dir }, file) => [process.execPath, GANTRY, '--root', dir, 'load', '-i', file],
+    },
     background: {
       start: ({ dir, reference }) => [
         process.execPath,
@@ -104,6 +116,7 @@ export const TOOLS: readonly Tool[] = [
       'docker',
       ...['-H', `unix://${join(dir, 'sock')}`, 'run', '--rm', '--network', 'none', reference, 'true'],
     ],
+    archive: throughLz4(({ dir }) => ['docker', '-H', `unix://${join(dir, 'sock')}`]),
   },
   {
     name: 'containerd',
@@ -155,6 +168,7 @@ export const TOOLS: readonly Tool[] = [
       ...podman(dir, 'crun'),
       ...['run', '--rm', '--network', 'none', reference, 'true'],
     ],
+    archive: throughLz4(({ dir }) => podman(dir, 'crun')),
     background: {
       // podman itself stays in everybody's mount namespace: the next command is to find its mounts.
       start: ({ dir, reference }) => [
@@ -178,6 +192,18 @@ export const TOOLS: readonly Tool[] = [
     ],
   },
 ];
+
+/** By pipes, as people do it. */
+function throughLz4(program: (run: Run) => readonly string[]): NonNullable<Tool['archive']> {
+  const shell = (script: string, run: Run, ...more: string[]): string[] => [
+    ...['/bin/sh', '-ec', script, ...more, ...program(run)],
+  ];
+  const save = 'image=$1; shift; "$@" save "$image" | lz4 -q -f - "$0"';
+  return {
+    save: (run, file) => shell(save, run, file, run.reference),
+    load: (run, file) => shell('lz4 -q -dc "$0" | "$@" load -q', run, file),
+  };
+}
 
 const podman = (dir: string, runtime: string): string[] => [
   ...['env', `CONTAINERS_CONF=${join(dir, 'containers.conf')}`, 'podman'],

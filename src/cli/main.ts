@@ -16,7 +16,7 @@ export const INTERRUPTED = 130;
 /** `args` are those after the program's name. Errors are shown, never thrown. */
 export async function main(session: Session, args: readonly string[]): Promise<number> {
   try {
-    await program(session).parseAsync(args, { from: 'user' });
+    await program(session, args).parseAsync(args, { from: 'user' });
     return session.exitCode;
   } catch (error) {
     // What commander printed itself: --help and --version.

@@ -8,6 +8,7 @@ import { command, group, named, withBooleanForms } from './command.js';
 import { attachCommand } from './commands/attach.js';
 import { cleanupCommand } from './commands/cleanup.js';
 import { commitCommand } from './commands/commit.js';
+import { convertCommand } from './commands/convert.js';
 import { benchCommand } from './commands/copyup-bench.js';
 import { profileCommand } from './commands/copyup-profile.js';
 import { copyUpReportCommand } from './commands/copyup-report.js';
@@ -21,15 +22,18 @@ import { exportCommand } from './commands/export.js';
 import { healthMonitorCommand } from './commands/health-monitor.js';
 import { historyCommand } from './commands/history.js';
 import { imagesCommand } from './commands/images.js';
+import { importCommand } from './commands/import.js';
 import { infoCommand } from './commands/info.js';
 import { containerInspectCommand, imageInspectCommand, inspectCommand } from './commands/inspect.js';
 import { loadCommand } from './commands/load.js';
+import { loginCommand, logoutCommand } from './commands/login.js';
 import { logsCommand } from './commands/logs.js';
 import { networkCommand } from './commands/network.js';
 import { pauseCommand, renameCommand, unpauseCommand, waitCommand } from './commands/pause.js';
 import { portCommand } from './commands/port.js';
 import { psCommand } from './commands/ps.js';
 import { pullCommand } from './commands/pull.js';
+import { pushCommand } from './commands/push.js';
 import { serveCommand } from './commands/registry-serve.js';
 import { rmCommand } from './commands/rm.js';
 import { rmiCommand } from './commands/rmi.js';
@@ -49,31 +53,105 @@ import { versionCommand } from './commands/version.js';
 import { volumeCommand } from './commands/volume.js';
 import { DEFAULT_ROOT, type Session } from './session.js';
 
-/** The commands that are found both at the top and under `container`. */
-const lifeCycle = (session: Session): Command[] => [
-  createCommand(session),
-  commitCommand(session),
-  cpCommand(session),
-  diffCommand(session),
-  exportCommand(session),
-  startCommand(session),
-  stopCommand(session),
-  restartCommand(session),
-  killCommand(session),
-  pauseCommand(session),
-  unpauseCommand(session),
-  waitCommand(session),
-  renameCommand(session),
-  updateCommand(session),
-  logsCommand(session),
-  portCommand(session),
-  attachCommand(session),
-  execCommand(session),
-  topCommand(session),
-  statsCommand(session),
-];
+type Make = (session: Session) => Command;
 
-export function program(session: Session): Command {
+/** The commands that are found both at the top and under `container`. */
+const LIFE_CYCLE: Readonly<Record<string, Make>> = {
+  create: createCommand,
+  commit: commitCommand,
+  cp: cpCommand,
+  diff: diffCommand,
+  export: exportCommand,
+  start: startCommand,
+  stop: stopCommand,
+  restart: restartCommand,
+  kill: killCommand,
+  pause: pauseCommand,
+  unpause: unpauseCommand,
+  wait: waitCommand,
+  rename: renameCommand,
+  update: updateCommand,
+  logs: logsCommand,
+  port: portCommand,
+  attach: attachCommand,
+  exec: execCommand,
+  top: topCommand,
+  stats: statsCommand,
+};
+
+const COMMANDS: Readonly<Record<string, Make>> = {
+  pull: pullCommand,
+  push: pushCommand,
+  images: imagesCommand,
+  inspect: inspectCommand,
+  history: historyCommand,
+  tag: tagCommand,
+  save: saveCommand,
+  load: loadCommand,
+  import: importCommand,
+  convert: convertCommand,
+  rmi: rmiCommand,
+  run: runCommand,
+  ps: psCommand,
+  ...LIFE_CYCLE,
+  rm: rmCommand,
+  events: eventsCommand,
+  login: loginCommand,
+  logout: logoutCommand,
+  info: infoCommand,
+  version: versionCommand,
+  image: (session) =>
+    group('image', 'Manage images', [
+      pullCommand(session),
+      pushCommand(session),
+      named(imagesCommand(session), 'ls').alias('list'),
+      imageInspectCommand(session),
+      historyCommand(session),
+      tagCommand(session),
+      saveCommand(session),
+      loadCommand(session),
+      importCommand(session),
+      convertCommand(session),
+      named(rmiCommand(session), 'rm').alias('remove'),
+      imagePruneCommand(session),
+    ]),
+  container: (session) =>
+    group('container', 'Manage containers', [
+      runCommand(session),
+      ...Object.values(LIFE_CYCLE).map((make) => make(session)),
+      named(psCommand(session), 'ls').alias('list').alias('ps'),
+      containerInspectCommand(session),
+      rmCommand(session).alias('remove'),
+      containerPruneCommand(session),
+    ])
+      .addCommand(cleanupCommand(session), { hidden: true })
+      .addCommand(healthMonitorCommand(session), { hidden: true }),
+  volume: volumeCommand,
+  network: networkCommand,
+  copyup: (session) =>
+    group('copyup', 'Know and spare the cost of copy-up', [
+      benchCommand(session),
+      copyUpReportCommand(session),
+      profileCommand(session),
+      warmCommand(session),
+    ]),
+  registry: (session) => group('registry', 'Hand images around', [serveCommand(session)]),
+  system: (session) =>
+    group('system', 'Manage gantry', [
+      dfCommand(session),
+      eventsCommand(session),
+      pruneCommand(session),
+      checkCommand(session),
+      fsckCommand(session),
+      infoCommand(session),
+    ]),
+};
+
+/**
+ * The tree for a command line. Where it names a command that is all that is made, since making the whole takes longer than most commands
+ * themselves; for help, and to say what is wrong, the tree is whole.
+ */
+export function program(session: Session, args: readonly string[] = []): Command {
   const made = command('gantry', 'Container image and runtime engine', '[OPTIONS] COMMAND')
     .version(`gantry version ${VERSION}`, '-v, --version', 'Print version information and quit')
     .addOption(new Option('--root <dir>', 'Root of the store').env('GANTRY_ROOT').default(DEFAULT_ROOT))
@@ -83,61 +161,15 @@ export function program(session: Session): Command {
       session.root = root;
       session.debug = debug === true;
     });
-  const commands = [
-    pullCommand(session),
-    imagesCommand(session),
-    inspectCommand(session),
-    historyCommand(session),
-    tagCommand(session),
-    saveCommand(session),
-    loadCommand(session),
-    rmiCommand(session),
-    runCommand(session),
-    psCommand(session),
-    ...lifeCycle(session),
-    rmCommand(session),
-    eventsCommand(session),
-    infoCommand(session),
-    versionCommand(session),
-    group('image', 'Manage images', [
-      pullCommand(session),
-      named(imagesCommand(session), 'ls').alias('list'),
-      imageInspectCommand(session),
-      historyCommand(session),
-      tagCommand(session),
-      saveCommand(session),
-      loadCommand(session),
-      named(rmiCommand(session), 'rm').alias('remove'),
-      imagePruneCommand(session),
-    ]),
-    group('container', 'Manage containers', [
-      runCommand(session),
-      ...lifeCycle(session),
-      named(psCommand(session), 'ls').alias('list').alias('ps'),
-      containerInspectCommand(session),
-      rmCommand(session).alias('remove'),
-      containerPruneCommand(session),
-    ])
-      .addCommand(cleanupCommand(session), { hidden: true })
-      .addCommand(healthMonitorCommand(session), { hidden: true }),
-    volumeCommand(session),
-    networkCommand(session),
-    group('copyup', 'Know and spare the cost of copy-up', [
-      benchCommand(session),
-      copyUpReportCommand(session),
-      profileCommand(session),
-      warmCommand(session),
-    ]),
-    group('registry', 'Hand images around', [serveCommand(session)]),
-    group('system', 'Manage gantry', [
-      dfCommand(session),
-      eventsCommand(session),
-      pruneCommand(session),
-      checkCommand(session),
-      fsckCommand(session),
-      infoCommand(session),
-    ]),
-  ];
-  for (const member of commands) made.addCommand(member);
+  const asked = COMMANDS[commandName(args)];
+  for (const make of asked === undefined ? Object.values(COMMANDS) : [asked]) made.addCommand(make(session));
   return withBooleanForms(made);
+}
+
+/** The first word that is neither a global option nor its value; '' where there is none or something else is wrong. */
+function commandName(args: readonly string[]): string {
+  let at = 0;
+  for (; args[at]?.startsWith('-'); at++) if (args[at] === '--root') at++;
+  const name = args[at] ?? '';
+  return Object.hasOwn(COMMANDS, name) ? name : '';
 }

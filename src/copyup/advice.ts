@@ -68,7 +68,7 @@ export function advise(profile: CopyUpProfile): Advice[] {
     ...image(metadata),
     ...metacopy(metadata, data),
     ...volume(profile, written),
-    ...split(written),
+    ...split(profile, written),
     ...warm(profile, data),
     ...volatile(profile, data),
   ];
@@ -82,11 +82,11 @@ function image(metadata: readonly CopiedFile[]): Advice[] {
     ...(causes.includes('chown') ? ['--chown=USER:GROUP'] : []),
     ...(causes.includes('chmod') ? ['--chmod=MODE'] : []),
   ];
-  const place = shellWord({ path: commonDirectory(metadata) });
+  const place = shellWord({ path: heaviestDirectory(metadata) });
   return [
     made('image', metadata, {
       title: 'Set mode and owner in the image',
-      reason: `${causes.join(' and ')} at run time copies a file's data although none of it changes; what the image sets costs nothing here`,
+      reason: `${causes.join(' and ')} at run time: the kernel copies the whole file, although none of its data changes; what the image sets costs nothing here`,
       where: 'Dockerfile',
       command:
         flags.length === 0
@@ -131,20 +131,17 @@ function volume(profile: CopyUpProfile, written: readonly CopiedFile[]): Advice[
   });
 }
 
-function split(written: readonly CopiedFile[]): Advice[] {
+function split(profile: CopyUpProfile, written: readonly CopiedFile[]): Advice[] {
   const large = written.filter(
     ({ bytes, changed }) =>
       bytes >= SPLIT_BYTES && changed !== undefined && changed.block4k * SPLIT_AMPLIFICATION <= bytes,
   );
   if (large.length === 0) return [];
-  const first = byCost(large)[0]!;
-  const word = shellWord(first);
   return [
     made('split', large, {
       title: 'Keep what changes apart from what does not',
-      reason: `the whole file is copied for the first byte written to it, and of these at most 1/${SPLIT_AMPLIFICATION} changed: write to smaller files, segments or an append-only log beside them`,
-      where: 'Dockerfile',
-      command: `RUN split --bytes=16M ${word} ${word}. && rm ${word}`,
+      reason: `the whole file is copied for the first byte written to it, and of these at most 1/${SPLIT_AMPLIFICATION} changed: where the program allows it, have it write smaller files, segments, or a log beside them (a database: its tablespace or segment settings)`,
+      command: `gantry copyup report ${shellWord({ path: profile.container.name })} --sort amplification`,
     }),
   ];
 }
@@ -206,11 +203,12 @@ const byCost = (files: readonly CopiedFile[]): CopiedFile[] =>
 
 const imageWord = ({ container }: CopyUpProfile): string => shellWord({ path: container.image || 'IMAGE' });
 
-/** The deepest directory that holds them all. */
-function commonDirectory(files: readonly CopiedFile[]): string {
-  const [first, ...others] = files.map((file) => directoryOf(file.path).split('/'));
-  const shared = first!.filter((_part, at) =>
-    others.every((parts) => parts.slice(0, at + 1).join('/') === first!.slice(0, at + 1).join('/')),
-  );
-  return shared.join('/') || '/';
+/** The directory that holds most of their bytes. */
+function heaviestDirectory(files: readonly CopiedFile[]): string {
+  const bytes = new Map<string, number>();
+  for (const file of files) {
+    const directory = directoryOf(file.path);
+    bytes.set(directory, (bytes.get(directory) ?? 0) + file.bytes);
+  }
+  return [...bytes].sort(([, a], [, b]) => b - a)[0]![0];
 }

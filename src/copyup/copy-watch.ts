@@ -6,21 +6,25 @@
  *   ATTRIB       its data is there, attributes are being set
  *   CLOSE_WRITE  the call that caused it returns to its process   RENAME   it is in its place
  *
- * So the time from the first event to the last is what the process waited, whatever the call was. A mark on the merged
- * file system tells which files were closed after writing: whether an open caused the copy, and who made new files.
- * Nothing is asked (no FAN_OPEN_PERM), so reading costs the container nothing and a dead or stopped reader is harmless.
+ * So the time from the first event to the last is what the process waited, whatever the call was. Only what comes before
+ * the first is not in it: making the inode, measured on ext4 as 0.2 to 0.5 ms, a tenth of the copy of 2 MiB and a
+ * hundredth of that of 32 MiB. A mark on the merged file system tells which files were closed after writing: whether an
+ * open caused the copy, and who made new files. Nothing is asked (no FAN_OPEN_PERM), so reading costs the container
+ * nothing, and a dead or stopped reader is harmless.
  *
- * Invariant: `next` notes times before it looks at anything. Objects are known by handle, never by name.
+ * Invariant: nothing is looked at while events wait, because a time is taken when an event is read. Objects are known
+ * by handle, never by name.
  */
-import { closeSync, fstatSync, openSync, readFileSync, readlinkSync, type Stats } from 'node:fs';
+import { closeSync, fstatSync, openSync, readlinkSync, type Stats } from 'node:fs';
 import { join } from 'node:path';
 import { O } from '../core/fsops/at.js';
 import { FAN, fanotifyGroup, fanotifyMark, readEvents, waitReadable } from '../core/fsops/fanotify.js';
 import { openHandle } from '../core/fsops/file-handle.js';
 import { procPath } from '../core/fsops/in-root.js';
 import { OpenXattrs } from '../core/fsops/xattr.js';
+import { CommandNames } from './command-names.js';
 import { parseEvents } from './fanotify-events.js';
-import { originIn } from './origin.js';
+import { ORIGIN, originHandle } from './origin.js';
 
 export interface WatchedMount {
   /** The write layer's directories: absolute, on one file system. */
@@ -76,11 +80,14 @@ export class CopyWatch {
   readonly #startedAt = Date.now();
   readonly #start = performance.now();
   readonly #copies = new Map<string, Mutable<WatchedCopy>>();
+  /** Events of copies that were not looked at since. */
+  readonly #unseen = new Map<string, number>();
   readonly #writers = new Map<number, Writer>();
   readonly #upper: number;
   readonly #upperPath: string;
   readonly #work: number;
   readonly #merged: number;
+  readonly #commands = new CommandNames();
   readonly #xattrs = new OpenXattrs();
   readonly #workEvents = Buffer.from(new ArrayBuffer(BUFFER_BYTES));
   readonly #mergedEvents = Buffer.from(new ArrayBuffer(BUFFER_BYTES));
@@ -106,33 +113,42 @@ export class CopyWatch {
     }
   }
 
-  /** Takes the events that wait; waits for one at most `timeout` milliseconds. False when there was none. */
+  /**
+   * Notes the events that wait, or looks at one copy that was noted before; waits for a copy at most `timeout`
+   * milliseconds. Writers do not wake it, they are taken in rows: that is a third of what they cost one by one. False
+   * when there was nothing.
+   */
   next(timeout: number): boolean {
-    waitReadable([this.#work, this.#merged], timeout);
-    const now = performance.now() - this.#start;
-    const copies = this.#readCopies(now);
-    return this.#readWriters() || copies;
+    waitReadable(this.#work, this.#unseen.size > 0 ? 0 : timeout);
+    const noted = this.#noteCopies(performance.now() - this.#start);
+    if (this.#noteWriters() || noted) return true;
+    for (const [key, mask] of this.#unseen) {
+      this.#unseen.delete(key);
+      this.#look(key, mask);
+      return true;
+    }
+    return false;
   }
 
-  #readCopies(now: number): boolean {
+  #noteCopies(now: number): boolean {
     const length = readEvents(this.#work, this.#workEvents);
-    const touched = new Map<string, number>();
     parseEvents(this.#workEvents, length, ({ mask, pid, handle }) => {
       if (handle === undefined) return;
       const key = handle.toString('latin1');
-      touched.set(key, (touched.get(key) ?? 0) | mask);
+      this.#unseen.set(key, (this.#unseen.get(key) ?? 0) | mask);
       const known = this.#copies.get(key);
       if (known !== undefined) known.lastMs = now;
-      else this.#copies.set(key, { pid, firstMs: now, lastMs: now, opened: false });
+      else {
+        const command = this.#commands.of(pid);
+        this.#copies.set(key, { pid, ...command, firstMs: now, lastMs: now, opened: false });
+      }
     });
-    for (const [key, mask] of touched) this.#look(key, mask);
     return length > 0;
   }
 
   #look(key: string, mask: number): void {
     const copy = this.#copies.get(key)!;
     if (mask & FAN.OPEN) copy.opened = true;
-    if (copy.command === undefined) Object.assign(copy, commandOf(copy.pid));
     const whole = mask & FAN.ATTRIB && copy.copiedSize === undefined;
     if (!whole && !(mask & DONE)) return;
     const fd = openHandle(this.#upper, Buffer.from(key, 'latin1'));
@@ -151,7 +167,7 @@ export class CopyWatch {
   #placeOf(fd: number, stats: Stats): CopyLook {
     const place = readlinkSync(procPath(fd), 'latin1');
     const there = stats.nlink > 0 && place.startsWith(`${this.#upperPath}/`);
-    const origin = originIn(this.#xattrs.read(fd));
+    const origin = originHandle(this.#xattrs.get(fd, ORIGIN));
     return {
       stats,
       ...(there ? { path: place.slice(this.#upperPath.length + 1) } : {}),
@@ -159,13 +175,13 @@ export class CopyWatch {
     };
   }
 
-  #readWriters(): boolean {
+  #noteWriters(): boolean {
     const length = readEvents(this.#merged, this.#mergedEvents);
     parseEvents(this.#mergedEvents, length, ({ fd, pid }) => {
       if (fd < 0) return; // an overflow: of some files it is not known who wrote them
       try {
         const { ino } = fstatSync(fd);
-        if (!this.#writers.has(ino)) this.#writers.set(ino, { pid, ...commandOf(pid) });
+        if (!this.#writers.has(ino)) this.#writers.set(ino, { pid, ...this.#commands.of(pid) });
       } finally {
         closeSync(fd);
       }
@@ -191,14 +207,5 @@ export class CopyWatch {
 
   close(): void {
     for (const fd of [this.#work, this.#merged, this.#upper]) closeSync(fd);
-  }
-}
-
-/** The kernel's 15 bytes of it; nothing for a process that is gone. */
-function commandOf(pid: number): { command?: string } {
-  try {
-    return { command: readFileSync(`/proc/${pid}/comm`, 'utf8').replace(/\n$/, '') };
-  } catch {
-    return {};
   }
 }

@@ -48,13 +48,13 @@ function* matches(root: number, pattern: string): Generator<Target> {
   if (named?.isFile) return yield named;
   if (named?.isDirectory) return yield* beneath(root, named.path, { links: false });
   if (named !== undefined) throw new GantryError('ERR_INVALID_ARGUMENT', `${pattern}: not a regular file`);
-  if (withEntry(root, Buffer.from(pattern), 'follow', () => true)) {
+  const { base, glob } = picomatch.scan(pattern);
+  if (isOnOtherMount(root, pattern) || (glob !== '' && isOnOtherMount(root, base))) {
     throw new GantryError(
       'ERR_INVALID_ARGUMENT',
       `${pattern}: lies in a volume or on another file system, where nothing is copied up`,
     );
   }
-  const { base, glob } = picomatch.scan(pattern);
   let any = false;
   if (glob !== '') {
     for (const target of globbed(root, base, glob)) {
@@ -64,6 +64,10 @@ function* matches(root: number, pattern: string): Generator<Target> {
   }
   if (!any) throw new GantryError('ERR_NOT_FOUND', `${pattern}: no such file in the container`);
 }
+
+const isOnOtherMount = (root: number, path: string): boolean =>
+  withEntry(root, Buffer.from(path), 'follow-on-mount', () => true) === undefined &&
+  withEntry(root, Buffer.from(path), 'follow', () => true) === true;
 
 function* globbed(root: number, base: string, glob: string): Generator<Target> {
   const directory = withEntry(root, Buffer.from(base), 'follow-on-mount', (fd, stat) =>

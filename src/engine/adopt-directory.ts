@@ -5,6 +5,7 @@
 import type { ChainID } from '../core/digest/digest.js';
 import type { CacheID } from '../core/ids.js';
 import { ProgressWords } from '../core/progress-words.js';
+import { lowersOf } from './fsck-layers.js';
 import type { LayerOrigin } from './layer-origins.js';
 import type { Store } from './store.js';
 
@@ -16,12 +17,8 @@ export async function adoptableDirectory(
   const { checkLayer } = await import('../layer/check-layer.js');
   const { createCrc64 } = await import('../core/digest/crc64.js');
   const { LowerView } = await import('../overlay/lower-view.js');
-  const lowers: string[] = [];
-  for (let at = parent; at !== undefined; at = store.layers.db.entry(at).parent) {
-    const { cacheID } = store.layers.db.entry(at);
-    if (cacheID === undefined || !store.driver.list().includes(cacheID)) return undefined;
-    lowers.push(store.driver.files(cacheID));
-  }
+  const lowers = lowersOf(store, parent);
+  if (lowers === undefined) return undefined;
   const crc = await createCrc64();
   for (const id of store.layers.unreferenced()) {
     const view = new LowerView(lowers);

@@ -5,7 +5,7 @@
  *   a pipe, a device → written as it comes
  */
 import { randomBytes } from 'node:crypto';
-import { closeSync, existsSync, fstatSync, mkdirSync, openSync, readdirSync, statSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, statSync } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { CompressionSpec } from '../core/compress/compression-spec.js';
@@ -31,14 +31,15 @@ export async function writeArchive(
   { target, compression, signal }: ArchiveOptions,
   fill: Fill,
 ): Promise<void> {
-  const tar = (fd: number): Promise<void> =>
-    filled(new TarSink({ fd, compression, signal, seekable: fstatSync(fd).isFile() }), fill);
-  if (target.kind === 'descriptor') return tar(target.fd);
+  // Only in a file of ours places count from 0: a shell may have opened its own to append.
+  const tar = (fd: number, seekable: boolean): Promise<void> =>
+    filled(new TarSink({ fd, compression, signal, seekable }), fill);
+  if (target.kind === 'descriptor') return tar(target.fd, false);
   const path = resolve(target.path);
   const temporary = join(dirname(path), `.tmp-${basename(path)}-${randomBytes(6).toString('hex')}`);
   if (target.kind === 'file' && existsSync(path) && !statSync(path).isFile()) {
     const fd = opened(path, 'w');
-    return tar(fd).finally(() => closeSync(fd));
+    return tar(fd, false).finally(() => closeSync(fd));
   }
   try {
     if (target.kind === 'directory') {
@@ -47,7 +48,7 @@ export async function writeArchive(
       await filled(new DirectorySink(temporary, signal), fill);
     } else {
       const fd = opened(temporary, 'wx');
-      await tar(fd).finally(() => closeSync(fd));
+      await tar(fd, true).finally(() => closeSync(fd));
     }
     await rename(temporary, path);
   } catch (error) {

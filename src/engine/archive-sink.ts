@@ -1,8 +1,8 @@
 /**
  * Where an archive is written: a tar (file or pipe, compressed as a whole or not) or a directory.
  *
- * In a compressed tar each layer is compressed by itself, and what lies between two layers too, so gzip members and
- * zstd or lz4 frames begin and end with it: any tool reads the whole in a row, and gantry reads the layers at the same time.
+ * In a compressed tar each layer is compressed by itself, by the thread that rebuilds it, and so is what lies between two
+ * layers: gzip members, and zstd or lz4 frames, end where a layer ends, and any tool reads them in a row.
  *
  *   frame of headers and documents │ frames of layer 1 │ frame of padding and header │ frames of layer 2 │ …
  */
@@ -34,7 +34,7 @@ export interface ArchiveSink {
   document(name: string, bytes: Uint8Array): Promise<void>;
   /** A member of `size` bytes that `write` writes; it may still be at it when this returns, until `finish`. */
   member(name: string, size: number, write: (to: MemberTarget) => Promise<unknown>): Promise<void>;
-  /** A member that is a file, which is taken over. */
+  /** A member that is a file, which may be taken over; not in a tar that is compressed as a whole. */
   file(name: string, path: string, size: number): Promise<void>;
   finish(): Promise<void>;
   /** Stops and awaits what still writes; after finish or instead of it. */

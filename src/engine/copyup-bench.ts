@@ -136,18 +136,10 @@ function threadSet(
 }
 
 /** A small file is copied in the time of one fsync, which spreads most. */
-const samplesFor = (bytes: number, quick: boolean): number =>
-  bytes <= 64 * KiB
-    ? quick
-      ? 15
-      : 31
-    : bytes <= MiB
-      ? quick
-        ? 5
-        : 15
-      : quick || bytes > 128 * MiB
-        ? 3
-        : 5;
+function samplesFor(bytes: number, quick: boolean): number {
+  const [small, medium, big] = quick ? [15, 5, 3] : [31, 15, 3];
+  return bytes <= 64 * KiB ? small : bytes <= MiB ? medium : big;
+}
 
 /** The first round is not counted: it starts threads and fills caches. */
 async function measure(set: BenchSet, samples: number, signal?: AbortSignal): Promise<CopyUpBenchRow[]> {

@@ -1,33 +1,30 @@
 /**
- * The profile that a report is made of: a container's, <root>/gantry/profiles/<container id>.json, or a file of the
- * user's. What holds a slash or ends in `.json` is a file, which no container's name can be.
+ * The profile that a report is made of: a container's (profile-files.ts), or a file of the user's. What holds a slash or
+ * ends in `.json` is a file; a container that is called so is reached by its id.
  */
 import { existsSync, readFileSync, realpathSync, statSync } from 'node:fs';
-import { join } from 'node:path';
 import { parseProfile } from '../copyup/parse-profile.js';
 import type { CopyUpProfile } from '../copyup/profile.js';
 import { writeFileAtomic } from '../core/atomic.js';
 import { errnoCode, GantryError } from '../core/errors.js';
 import { ContainerStore } from '../runtime/container-store.js';
 import { builtFile } from './built-file.js';
+import { profilePath } from './profile-files.js';
+import { openStore } from './store.js';
 
 /** Some 500,000 files; what is larger is no profile. */
 const MAX_PROFILE_BYTES = 256 * 2 ** 20;
 
 /**
- * Throws ERR_NOT_FOUND where there is no such container or file, and for a container without a profile;
- * ERR_INVALID_ARGUMENT for a file that is none.
+ * Throws ERR_NOT_FOUND where there is no such container or file, ERR_INVALID_ARGUMENT for a file that is no profile. Of a
+ * container that was never profiled: what its upper directory tells now.
  */
-export function readProfile(root: string, name: string): CopyUpProfile {
+export async function readProfile(root: string, name: string): Promise<CopyUpProfile> {
   if (name.includes('/') || name.endsWith('.json')) return parseProfile(readText(name), name);
-  const { ID } = new ContainerStore(root).find(name);
-  const file = join(root, 'gantry', 'profiles', `${ID}.json`);
-  if (!existsSync(file)) {
-    throw new GantryError('ERR_NOT_FOUND', `container ${name} has no copy-up profile`, {
-      hint: `gantry copyup profile --container ${name}`,
-    });
-  }
-  return parseProfile(readText(file), file);
+  const file = profilePath(root, new ContainerStore(root).find(name).ID);
+  if (existsSync(file)) return parseProfile(readText(file), file);
+  const { upperProfile } = await import('./profile-copyups.js');
+  return upperProfile(openStore(root), name);
 }
 
 function readText(path: string): string {

@@ -1,4 +1,5 @@
 /** Structure of layers: layerdb's entries, the chain they make, and the driver's directories with their links. */
+import { existsSync } from 'node:fs';
 import { type ChainID, chainIDOf, hexOf, shortID } from '../core/digest/digest.js';
 import type { LayerRecord } from '../layer/layerdb.js';
 import type { Problem } from './fsck-problem.js';
@@ -13,8 +14,8 @@ export interface LayerSurvey {
 
 export interface CheckableLayer extends Omit<LayerRecord, 'size'> {
   readonly size: number;
-  /** Directories of the layers below, top first. */
-  readonly lowers: readonly string[];
+  /** Directories of the layers below, top first; undefined when one is lost. */
+  readonly lowers: readonly string[] | undefined;
 }
 
 export const entryPath = (chainID: ChainID, file = ''): string =>
@@ -80,13 +81,13 @@ function surveyEntry(
   return { chainID, ...origin, cacheID, size: size ?? 0, lowers: lowersOf(store, below) };
 }
 
-/** By layerdb, because the driver's links may be damaged. */
-function lowersOf(store: Store, below: ChainID | undefined): string[] {
+/** By layerdb, because the driver's links may be damaged; undefined when one of them is lost. */
+export function lowersOf(store: Store, below: ChainID | undefined): string[] | undefined {
   const lowers: string[] = [];
   for (let at = below; at !== undefined; at = store.layers.db.entry(at).parent) {
     const { cacheID } = store.layers.db.entry(at);
-    if (cacheID !== undefined && store.driver.list().includes(cacheID))
-      lowers.push(store.driver.files(cacheID));
+    if (cacheID === undefined || !existsSync(store.driver.files(cacheID))) return undefined;
+    lowers.push(store.driver.files(cacheID));
   }
   return lowers;
 }

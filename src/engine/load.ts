@@ -33,7 +33,7 @@ export interface LoadOptions {
   readonly signal: AbortSignal;
   readonly onEvent: (event: PullEvent) => void;
   /** Takes some of the images, and says under which familiar names; default all, under their own. */
-  readonly select?: (images: readonly ArchiveImage[], archiveName: string) => readonly SelectedImage[];
+  readonly select?: (images: readonly ArchiveImage[]) => readonly SelectedImage[];
 }
 
 export interface SelectedImage {
@@ -74,7 +74,7 @@ export async function load(
     const { archive, close } = await openArchive(store, source, { pool, hash, signal });
     const fetcher = new LayerFetcher({ store, pool, threads, hash, onEvent });
     try {
-      const selected = select(readArchiveImages(archive, platform), archive.name);
+      const selected = select(readArchiveImages(archive, platform));
       const targets = selected.map(({ image }) => layersOf(image, archive.path));
       for (const layers of targets) {
         const chain = layers.map(({ chainID }) => chainID);

@@ -16,6 +16,7 @@ import {
 } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { sniffCompression } from '../core/compress/inflater.js';
 import type { HashBackend } from '../core/digest/hasher.js';
@@ -62,14 +63,16 @@ export async function openArchive(
     const plain = isCompressed(path)
       ? await inflated(path, join(scratch.path, 'archive.tar'), options)
       : path;
-    return { archive: openLayoutArchive(plain), close };
+    const shown = source.kind === 'path' ? source.path : 'stdin';
+    return { archive: { ...openLayoutArchive(plain), path: shown }, close };
   } catch (error) {
     await close();
     throw error;
   }
 }
 
-async function pathOf(source: ArchiveSource, spool: string, signal: AbortSignal): Promise<string> {
+/** A path to read `source` by at any place; what cannot be is first copied to `spool`. */
+export async function pathOf(source: ArchiveSource, spool: string, signal: AbortSignal): Promise<string> {
   if (source.kind === 'path') {
     const stat = statSync(source.path, { throwIfNoEntry: false });
     if (stat === undefined) {
@@ -83,13 +86,18 @@ async function pathOf(source: ArchiveSource, spool: string, signal: AbortSignal)
     source.kind === 'path'
       ? createReadStream(source.path, { highWaterMark: CHUNK })
       : createReadStream('', { fd: source.fd, autoClose: false, highWaterMark: CHUNK });
+  await keep(from, spool, signal);
+  return spool;
+}
+
+/** Writes a stream to a file. Throws ERR_CANCELED, ERR_NO_SPACE, ERR_SYSCALL. */
+export async function keep(from: Readable, path: string, signal: AbortSignal): Promise<void> {
   try {
-    await pipeline(from, createWriteStream(spool, { mode: 0o600, highWaterMark: CHUNK }), { signal });
+    await pipeline(from, createWriteStream(path, { mode: 0o600, highWaterMark: CHUNK }), { signal });
   } catch (error) {
     if (signal.aborted) throw new GantryError('ERR_CANCELED', 'archive: canceled', {}, { cause: error });
     throw writeError(error);
   }
-  return spool;
 }
 
 function isCompressed(path: string): boolean {

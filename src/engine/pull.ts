@@ -165,6 +165,7 @@ async function publish(store: Store, reference: Reference, target: PullTarget): 
     const upToDate = store.images.has(imageID) && names.every((name) => store.tags.get(name) === imageID);
     if (!upToDate) {
       store.images.put(image.config);
+      store.images.setManifest(imageID, { mediaType: image.mediaType, bytes: image.manifestBytes });
       for (const { diffID, digest } of layers) {
         store.distribution.record(diffID, { digest, sourceRepository: repository });
       }

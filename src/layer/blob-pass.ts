@@ -23,7 +23,8 @@ export interface BlobPassOptions {
   readonly target: OutputTarget;
   /** Undefined for a blob that nobody names: an archive's layer, for which the diffID alone says what is right. */
   readonly digest: Digest | undefined;
-  readonly diffID: DiffID;
+  /** Undefined where it is asked for: whatever the tar is, it is right. */
+  readonly diffID: DiffID | undefined;
   /** What to do about wrong bytes. */
   readonly hint: string;
   /** Of the blob, in bytes: the base of the bound on decompression. */
@@ -71,7 +72,8 @@ export class BlobPass {
     const { digest, diffID, decompressors, target } = this.#options;
     this.#compression = sniffCompression(this.#head.subarray(0, this.#headFill));
     this.#hashBlob =
-      digest !== undefined && (this.#compression !== 'none' || algorithmOf(digest) !== algorithmOf(diffID));
+      digest !== undefined &&
+      (this.#compression !== 'none' || algorithmOf(digest) !== algorithmOf(diffID ?? digest));
     this.#inflater = decompressors.create(this.#compression, {
       acquire: () => target.acquire(),
       commit: (length) => this.#inflated(target, length),
@@ -88,7 +90,7 @@ export class BlobPass {
     this.#tarSize += length;
     if (this.#tarSize > this.#maxTar) {
       const { diffID, size } = this.#options;
-      const message = `layer ${diffID}: ${size} bytes inflate to more than ${this.#maxTar}`;
+      const message = `layer ${diffID ?? 'tar'}: ${size} bytes inflate to more than ${this.#maxTar}`;
       throw new GantryError('ERR_LAYER_TOO_LARGE', message);
     }
     this.#options.diffHash.update(target.acquire().subarray(0, length));
@@ -99,15 +101,15 @@ export class BlobPass {
    * The blob is complete. ERR_DIGEST_MISMATCH unless both digests are the expected ones; the blob's is checked before
    * the stream's end is, so that a damaged download is told as such and not as ERR_LAYER_INVALID.
    */
-  finish(): Compression {
+  finish(): { compression: Compression; diffID: DiffID } {
     const { blobHash, diffHash, digest, diffID, hint } = this.#options;
     if (this.#inflater === undefined) this.#begin();
     if (this.#hashBlob) verify('digest of the blob', digest, blobHash.digest(), hint);
     this.#inflater?.finish();
     const found = diffHash.digest();
     if (!this.#hashBlob) verify('digest of the blob', digest ?? found, found, hint);
-    verify('diffID', diffID, found, hint);
-    return this.#compression;
+    verify('diffID', diffID ?? found, found, hint);
+    return { compression: this.#compression, diffID: found as string as DiffID };
   }
 
   /** Frees what the decompressor holds, also after an error. */

@@ -72,7 +72,9 @@ export function* walkChanges(root: number): Generator<Change> {
       opaque: above.opaque || opaque === 'y',
       markedFiles: opaque === 'x',
     };
-    for (const name of readdirSync(`/proc/self/fd/${fd}`, 'latin1').sort()) {
+    // A name that is taken away and put back while the directory is read may come twice.
+    const names = new Set(readdirSync(`/proc/self/fd/${fd}`, 'latin1').sort());
+    for (const name of names) {
       const child = path === '' ? name : `${path}/${name}`;
       if (inside.depth > LIMITS.pathDepth || child.length >= LIMITS.pathBytes) throw tooDeep(child);
       const opened = at.open(fd, cstring(Buffer.from(name, 'latin1')), LOOK, 0);

@@ -40,8 +40,8 @@ export interface CheckLayerOptions {
   /** The layer's `diff/`. */
   readonly files: string;
   readonly crc: Crc64;
-  /** What the layers below show at a path (latin1, '' is the root). */
-  readonly below: (path: string) => BigIntStats | undefined;
+  /** What the layers below show at a path (latin1, '' is the root); undefined when they are damaged themselves. */
+  readonly below: ((path: string) => BigIntStats | undefined) | undefined;
   readonly deep?: { readonly hash: Hasher; readonly diffID: DiffID };
   /** `bytesIn` is what was read; `cancel` ends the work with ERR_CANCELED. */
   readonly words: ProgressWords;
@@ -151,16 +151,19 @@ class LayerChecker {
       case 'entry':
         return differences(node, change);
       case 'implicit':
-        return implicitDifferences(
-          node,
-          change,
-          change.insideOpaque ? undefined : this.#options.below(change.path),
-        );
+        return this.#implicit(node, change);
       case 'whiteout':
         return change.kind === 'whiteout'
           ? []
           : [{ what: 'type', expected: 'whiteout', found: change.entry?.type ?? change.kind }];
     }
+  }
+
+  #implicit(node: ExpectedNode, change: Change): Difference[] {
+    const { below } = this.#options;
+    if (below === undefined)
+      return change.entry?.type === 'directory' ? [] : implicitDifferences(node, change);
+    return implicitDifferences(node, change, change.insideOpaque ? undefined : below(change.path));
   }
 
   #file(node: ExpectedNode, { path, fd, stat }: Change, contentsKnown: boolean): void {
@@ -179,7 +182,8 @@ class LayerChecker {
   }
 
   #missing(path: string, node: ExpectedNode): void {
-    if (node.kind === 'whiteout' && (this.#insideOpaque(path) || this.#options.below(path) === undefined))
+    // One that hides nothing is not there; docker leaves it.
+    if (node.kind === 'whiteout' && (this.#insideOpaque(path) || this.#options.below?.(path) === undefined))
       return;
     this.#fault(path, { what: 'file', expected: node.entry?.type ?? kindText(node), found: 'none' });
   }

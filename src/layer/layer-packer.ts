@@ -183,7 +183,7 @@ export class LayerPacker {
 
   /** The container's file becomes the layer's, without what would not be on it if it came from the tar. */
   #adopt({ path, fd, xattrs }: Change): void {
-    for (const name of xattrs?.keys() ?? []) if (!leaves(name)) this.#xattrs.remove(fd, name);
+    for (const [name, value] of xattrs ?? []) if (!leaves(name, value)) this.#xattrs.remove(fd, name);
     this.#extractor.adopt(path, fd);
   }
 
@@ -249,15 +249,18 @@ const toExtract = (entry: NewEntry, sparse: boolean): TarEntry => ({
 const sameAttributes = (a: BigIntStats, b: BigIntStats): boolean =>
   a.mode === b.mode && a.uid === b.uid && a.gid === b.gid;
 
-/** overlayfs' attributes are the mount's; of security.* only capabilities are the file's, the rest are the host's labels. */
-const leaves = (name: string): boolean =>
+/**
+ * overlayfs' attributes are the mount's; of security.* only capabilities are the file's, the rest are the host's labels. An
+ * empty value cannot be told: to PAX it takes a record away.
+ */
+const leaves = (name: string, value: string): boolean =>
+  value !== '' &&
   !/^(?:trusted|user)\.overlay\./.test(name) &&
   (!name.startsWith('security.') || name === 'security.capability');
 
-/** An empty value cannot be told: to PAX it takes a record away. */
 function leaving(xattrs: ReadonlyMap<string, string> | undefined): ReadonlyMap<string, string> | undefined {
   const kept = [...(xattrs ?? [])]
-    .filter(([name, value]) => leaves(name) && value !== '')
+    .filter(([name, value]) => leaves(name, value))
     .sort(([a], [b]) => (a < b ? -1 : 1));
   return kept.length > 0 ? new Map(kept) : undefined;
 }

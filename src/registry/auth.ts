@@ -26,6 +26,8 @@ import { basicHeader, checkRealm, readToken, tokenRequest } from './token.js';
 export interface AuthorizerOptions extends HttpOptions {
   /** Finds the credential of a host when first needed; without it only those in the state are known. */
   readonly lookup?: (host: string, repository: string) => Promise<Credential>;
+  /** What tokens are asked for where the registry leaves it open, and beside what it names: default `pull`. */
+  readonly actions?: 'none' | 'pull' | 'pull,push';
 }
 
 export const emptyAuthState = (): AuthState => ({
@@ -140,11 +142,20 @@ export class Authorizer {
         scheme: 'bearer',
         realm,
         service: parameters.get('service') ?? '',
-        scope: parameters.get('scope') || `repository:${repositoryAt(endpoint, repository)}:pull`,
+        scope: this.#scope(repositoryAt(endpoint, repository), parameters.get('scope') ?? ''),
       };
     }
     const hasBasic = challenges.some(({ scheme }) => scheme === 'basic');
     return hasBasic ? { scheme: 'basic', realm: '', service: '', scope: '' } : undefined;
+  }
+
+  /** A push asks for its token at the first challenge, which is for a read: one token serves all of it. */
+  #scope(name: string, told: string): string {
+    const { actions = 'pull' } = this.#options;
+    if (actions === 'none') return told;
+    const own = `repository:${name}:`;
+    const others = told.split(' ').filter((scope) => scope !== '' && !scope.startsWith(own));
+    return actions === 'pull' && told !== '' ? told : [`${own}${actions}`, ...others].join(' ');
   }
 
   #renew(
@@ -204,7 +215,7 @@ function tokenRefused(endpoint: Endpoint, credential: Credential, cause: GantryE
   return new GantryError(
     'ERR_UNAUTHORIZED',
     `the token server of ${endpoint.host} refused ${who}${problem === undefined ? '' : ` (${problem})`}`,
-    { hint: `docker login ${endpoint.host}` },
+    { hint: `gantry login ${endpoint.host}` },
     { cause },
   );
 }

@@ -14,6 +14,7 @@ import { type ImageConfig, parseImageConfig } from '../core/oci/image-config.js'
 import type { Manifest } from '../core/oci/manifest.js';
 import { MANIFEST_ACCEPT } from '../core/oci/media-types.js';
 import { Authorizer, emptyAuthState } from './auth.js';
+import { authorized } from './authorized.js';
 import { Credentials } from './credentials.js';
 import { type BlobSource, blobURL, type Endpoint, manifestURL } from './endpoint.js';
 import { Hosts } from './hosts.js';
@@ -22,13 +23,11 @@ import { checkConfig, checkDigest, checkSize, wrongSize } from './image-checks.j
 import { type ManifestDocument, readManifestDocument } from './manifest-document.js';
 import { choosePlatform, hostPlatform, type PlatformSpec } from './platform.js';
 import { familiarString, pullReference, type Reference } from './reference.js';
-import { registryError } from './registry-error.js';
 
 /** An index may hold indexes; no registry is known to nest deeper. */
 const MAX_INDEX_DEPTH = 2;
 /** A mirror that fails has another endpoint behind it: asking it five times would only delay the pull. */
 const MIRROR_ATTEMPTS = 2;
-const MAX_CHALLENGES = 2;
 
 export interface ClientOptions extends HttpOptions {
   readonly hosts?: Hosts;
@@ -49,6 +48,8 @@ export interface ResolvedImage {
   readonly manifestDigest: Digest;
   readonly mediaType: string;
   readonly manifest: Manifest;
+  /** Byte for byte; its digest is `manifestDigest`. */
+  readonly manifestBytes: Buffer;
   /** Byte for byte; its digest is the image id. */
   readonly config: Buffer;
   readonly imageConfig: ImageConfig;
@@ -58,6 +59,7 @@ export interface ResolvedImage {
 interface Fetched {
   readonly digest: Digest;
   readonly document: ManifestDocument;
+  readonly body: Buffer;
 }
 
 /** One image's conversation: its endpoints, its logins and what went wrong where. */
@@ -111,6 +113,7 @@ export class RegistryClient {
       manifestDigest: found.digest,
       mediaType,
       manifest,
+      manifestBytes: found.body,
       config,
       imageConfig,
       source: await this.#source(session),
@@ -195,7 +198,7 @@ export class RegistryClient {
     const document = readManifestDocument(body, headers['content-type'] ?? '', what, entry);
     const told = headers['docker-content-digest'];
     const digest = asked ?? (told === undefined ? digestOf(body) : parseDigest(told));
-    return { digest, document };
+    return { digest, document, body };
   }
 
   async #config(session: Session, descriptor: Descriptor): Promise<Buffer> {
@@ -245,10 +248,10 @@ export class RegistryClient {
       const last = i === able.length - 1;
       if (!last && session.unreachable.has(endpoint)) continue;
       try {
-        const response = await this.#authorized(session, endpoint, {
-          ...request(endpoint),
-          ...(!last && { attempts: MIRROR_ATTEMPTS }),
-        });
+        const response = await authorized(
+          { http: this.#http, endpoint, repository: session.reference.path, ...session },
+          { ...request(endpoint), ...(!last && { attempts: MIRROR_ATTEMPTS }) },
+        );
         check(response);
         return response;
       } catch (error) {
@@ -265,41 +268,6 @@ export class RegistryClient {
     const mirrors = failures.slice(0, -1).map(({ message }) => message);
     throw new GantryError(error.code, error.message, { ...error.details, mirrors }, { cause: error.cause });
   }
-
-  async #authorized(session: Session, endpoint: Endpoint, request: HttpRequest): Promise<HttpResponse> {
-    const { authorizer, signal } = session;
-    const { path } = session.reference;
-    for (let challenges = 0; ; challenges++) {
-      const authorization = await authorizer.header(endpoint, path, signal);
-      const response = await this.#http.send({
-        ...request,
-        route: endpoint,
-        headers: { ...request.headers, ...(authorization !== undefined && { authorization }) },
-        signal,
-      });
-      if (response.status >= 200 && response.status <= 299) return response;
-      const challenge = response.headers['www-authenticate'];
-      const retry =
-        response.status === 401 &&
-        challenge !== undefined &&
-        challenges < MAX_CHALLENGES &&
-        response.url.origin === request.url.origin &&
-        (await authorizer.challenged(endpoint, path, challenge, authorization, signal));
-      if (retry) continue;
-      throw refusal(
-        registryError(request.what, response.url, response),
-        endpoint,
-        authorizer.problem(endpoint),
-      );
-    }
-  }
-}
-
-/** Says what to do about a 401 or 403, and which login was not sent because it could not be read. */
-function refusal(error: GantryError, endpoint: Endpoint, problem: string | undefined): GantryError {
-  if (!isGantryError(error, 'ERR_UNAUTHORIZED', 'ERR_DENIED')) return error;
-  const message = problem === undefined ? error.message : `${error.message}; no login was sent: ${problem}`;
-  return new GantryError(error.code, message, { ...error.details, hint: `docker login ${endpoint.host}` });
 }
 
 const tagOrDigest = ({ tag, digest }: Reference): string => digest ?? tag!;

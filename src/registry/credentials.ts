@@ -34,7 +34,7 @@ const fileSchema = v.object({
 type AuthEntry = v.InferOutput<typeof entrySchema>;
 type AuthFile = v.InferOutput<typeof fileSchema>;
 
-const HUB_KEY = 'https://index.docker.io/v1/';
+export const HUB_KEY = 'https://index.docker.io/v1/';
 const HUB_HOSTS = new Set([HUB_DOMAIN, 'index.docker.io', 'registry-1.docker.io']);
 
 /** "https://Host/v1/" → "host"; a namespace is kept: "host/team". */

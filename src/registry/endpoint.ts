@@ -89,6 +89,10 @@ function resource(endpoint: Endpoint, repository: string, rest: string): URL {
 export const blobURL = (endpoint: Endpoint, repository: string, digest: Digest): URL =>
   resource(endpoint, repository, `blobs/${digest}`);
 
+/** Where uploads begin. */
+export const uploadsURL = (endpoint: Endpoint, repository: string): URL =>
+  resource(endpoint, repository, 'blobs/uploads/');
+
 /** `reference` is a tag or a digest. */
 export const manifestURL = (endpoint: Endpoint, repository: string, reference: string): URL =>
   resource(endpoint, repository, `manifests/${reference}`);

@@ -10,6 +10,7 @@
 import { Agent, type ClientRequest, type IncomingMessage, request as plainRequest } from 'node:http';
 import { Agent as SecureAgent, request as secureRequest } from 'node:https';
 import { isIP } from 'node:net';
+import type { Readable } from 'node:stream';
 import { connect, type SecureContext, type TLSSocket } from 'node:tls';
 import type { Endpoint } from './endpoint.js';
 import { hostnameOf, proxyFor, proxyLogin } from './proxy.js';
@@ -23,12 +24,18 @@ const STALL_MS = 30_000;
 /** How to reach a host; an Endpoint is one. */
 export type Route = Partial<Pick<Endpoint, 'tls' | 'proxy' | 'headers' | 'connectTimeoutMs'>>;
 
+/** A body that is not held in memory; opened anew for each attempt. */
+export interface RequestBody {
+  readonly length: number;
+  open(): Readable;
+}
+
 export interface Ask {
   readonly url: URL;
   readonly method: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly route: Route;
-  readonly body: string | undefined;
+  readonly body: string | RequestBody | undefined;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -54,7 +61,10 @@ export class HttpConnections {
     const proxy = proxyText === undefined ? undefined : new URL(proxyText);
     const secureURL = url.protocol === 'https:';
     const { plain, secure, context } = this.#share(route, secureURL || proxy?.protocol === 'https:');
-    const length = body === undefined ? {} : { 'content-length': String(Buffer.byteLength(body)) };
+    const length =
+      body === undefined
+        ? {}
+        : { 'content-length': String(typeof body === 'string' ? Buffer.byteLength(body) : body.length) };
     const options = { method, headers: { ...o.headers, ...length }, ...(signal && { signal }) };
     const send = (request: ClientRequest) => exchange(request, body, connectTimeoutMs);
     if (proxy === undefined) {
@@ -121,7 +131,7 @@ export class HttpConnections {
 /** Sends the request; the answer's head, within the time to connect and then the longest time without a byte. */
 function exchange(
   request: ClientRequest,
-  body: string | undefined,
+  body: string | RequestBody | undefined,
   connectMs: number,
 ): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
@@ -137,6 +147,14 @@ function exchange(
     request.setTimeout(STALL_MS, () => timeout(`nothing was sent for ${STALL_MS} ms`));
     request.on('error', reject);
     request.once('response', resolve);
-    request.end(body);
+    if (typeof body !== 'object') {
+      request.end(body);
+      return;
+    }
+    const source = body.open();
+    source.once('error', (error) => request.destroy(error));
+    // A registry that refuses answers before it has read all; what it says is worth more than the broken pipe.
+    request.once('close', () => source.destroy());
+    source.pipe(request);
   });
 }

@@ -1,6 +1,6 @@
 /**
- * The control-plane request: manifests, configs, tokens. Small bodies, read whole under a bound. Layers do not come
- * through here (blob-stream.ts).
+ * The control-plane request: manifests, configs, tokens, and uploads. Answers are small, read whole under a bound: layers
+ * do not come through here (blob-stream.ts).
  *
  * Redirects are followed by hand, since what may be sent depends on where it goes: another origin gets no
  * Authorization, no configured header and no client certificate, and https never becomes http.
@@ -17,7 +17,7 @@ import {
   type Sleep,
   sleep,
 } from './backoff.js';
-import { HttpConnections, type Route } from './http-connections.js';
+import { HttpConnections, type RequestBody, type Route } from './http-connections.js';
 import { displayURL, networkError, type RegistryAnswer, registryError } from './registry-error.js';
 
 const MAX_REDIRECTS = 5;
@@ -26,13 +26,15 @@ export interface HttpRequest {
   readonly url: URL;
   /** What is asked for, for messages: "manifest of redis:7". */
   readonly what: string;
-  readonly method?: 'GET' | 'HEAD' | 'POST';
+  readonly method?: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH';
   readonly route?: Route;
   /** Lower-case names. */
   readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: string;
+  readonly body?: string | RequestBody;
   /** Bytes; a longer body is ERR_REGISTRY. */
   readonly limit: number;
+  /** Only the first `limit` bytes are wanted; a longer body is no error. */
+  readonly cut?: boolean;
   /** Requests in all when the failure is transient. */
   readonly attempts?: number;
   readonly signal?: AbortSignal | undefined;
@@ -130,7 +132,8 @@ export class HttpClient {
       const response = await this.#once(request);
       const location = response.headers.location;
       if (![301, 302, 303, 307, 308].includes(response.status) || location === undefined) return response;
-      if (request.method === 'POST') return response;
+      if (request.method !== undefined && request.method !== 'GET' && request.method !== 'HEAD')
+        return response;
       if (hops === MAX_REDIRECTS) {
         throw new GantryError(
           'ERR_REGISTRY',
@@ -142,7 +145,7 @@ export class HttpClient {
   }
 
   async #once(request: HttpRequest): Promise<HttpResponse> {
-    const { url, method = 'GET', route = {}, body: form, signal } = request;
+    const { url, method = 'GET', route = {}, body: sent, signal } = request;
     try {
       signal?.throwIfAborted();
       const headers = {
@@ -151,14 +154,14 @@ export class HttpClient {
         'accept-encoding': 'identity',
         ...request.headers,
       };
-      const response = await this.#connections.ask({ url, method, headers, route, body: form, signal });
+      const response = await this.#connections.ask({ url, method, headers, route, body: sent, signal });
       const status = response.statusCode ?? 0;
       const refused = status < 200 || status > 299;
       const body = await readBody(
         request,
         response,
         refused ? LIMITS.errorBodyBytes : request.limit,
-        refused,
+        refused || request.cut === true,
       );
       return { status, headers: flatten(response.headers), body, url };
     } catch (cause) {

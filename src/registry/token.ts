@@ -56,7 +56,7 @@ export function tokenRequest(
     return { url, route, method: 'POST', headers, body: form.toString() };
   }
   if (service !== '') url.searchParams.set('service', service);
-  for (const part of scope.split(' ')) url.searchParams.append('scope', part);
+  for (const part of scope.split(' ')) if (part !== '') url.searchParams.append('scope', part);
   if (credential.kind !== 'basic') return { url, route };
   url.searchParams.set('account', credential.username);
   return { url, route, headers: { authorization: basicHeader(credential.username, credential.password) } };

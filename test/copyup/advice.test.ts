@@ -64,11 +64,7 @@ describe('advice', () => {
       ['image', 'Dockerfile', 'COPY --chown=USER:GROUP SOURCE /usr/share/shop/static/'],
       ['volume', 'shell', 'gantry run -v shop-main:/var/lib/postgresql/15/main registry.local/shop:2.4'],
       ['volume', 'shell', 'gantry run -v shop-search:/srv/search registry.local/shop:2.4'],
-      [
-        'split',
-        'Dockerfile',
-        'RUN split --bytes=16M /var/lib/postgresql/15/main/base/16384/24601 /var/lib/postgresql/15/main/base/16384/24601. && rm /var/lib/postgresql/15/main/base/16384/24601',
-      ],
+      ['split', 'shell', 'gantry copyup report shop --sort amplification'],
       [
         'warm',
         'shell',

@@ -35,7 +35,7 @@ const CHANGES = `
   busybox rm -r /t/to-file; echo f >/t/to-file; busybox rm /t/link; mkdir -p /t/new/deep/er; echo deep >/t/new/deep/er/file
   busybox chmod 711 /t/perm; touch /t/touched/x; busybox rm /t/touched/x; echo 1 >/t/sub-x; echo 3 >/t/sub/3; busybox rm /t/sub/1
   busybox mkfifo /t/fifo; busybox ln /t/new/deep/er/file /t/hard; busybox mknod /t/null c 1 3; busybox chown 12 /t/sub/2
-  busybox truncate -s 3000000 /t/hole; busybox rm /etc/mtab; echo h >/t/.hidden`;
+  busybox truncate -s 3000000 /t/hole; busybox rm /etc/mtab; echo h >/t/.hidden; : <>/t/opened`;
 
 describe.skipIf(why !== undefined)(`commit, diff and export${why ? ` (skipped: ${why})` : ''}`, () => {
   const dir = mkdtempSync(join(tmpdir(), 'gantry-commit-'));
@@ -101,7 +101,10 @@ describe.skipIf(why !== undefined)(`commit, diff and export${why ? ` (skipped: $
     const sorted = theirs.diff
       .split('\n')
       .sort((a, b) => Buffer.compare(Buffer.from(a.slice(2)), Buffer.from(b.slice(2))));
-    expect(ok('diff', 'ops').trimEnd().split('\n')).toEqual(sorted);
+    const told = ok('diff', 'ops').trimEnd().split('\n');
+    // Copied up by an open for writing, not written: docker 20.10 compares sizes and times, and does not tell it.
+    expect(told).toContain('C /t/opened');
+    expect(told.filter((line) => line !== 'C /t/opened')).toEqual(sorted);
   });
   it('commits what docker commits', () => {
     const id = ok(

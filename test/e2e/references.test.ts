@@ -1,6 +1,5 @@
 /** Several references in one command: what they share is fetched once, and each succeeds or fails by itself. */
 import { spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,14 +7,13 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { END_OF_ARCHIVE, tarEntry } from '../../bench/images/tar-header.js';
-import { MEDIA_TYPE } from '../../src/core/oci/media-types.js';
 import { openStore } from '../../src/engine/store.js';
 import { type FaultyRegistry, startFaultyRegistry } from '../helpers/faulty-registry.js';
 import { gantry } from '../helpers/gantry-process.js';
 import { noise } from '../helpers/random.js';
+import { serveImage, sha256 } from '../helpers/serve-image.js';
 import { inconsistencies, leftovers } from '../helpers/store-check.js';
 
-const sha256 = (bytes: Uint8Array): string => `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
 const layer = (name: string, size: number): Buffer =>
   Buffer.concat([tarEntry({ name, type: '0', mode: 0o644, data: noise(size, size) }), END_OF_ARCHIVE]);
 
@@ -37,23 +35,7 @@ describe.skipIf(process.getuid?.() !== 0)('several references (needs root)', () 
     rmSync(work, { recursive: true, force: true });
   });
 
-  /** Returns the manifest's digest. */
-  function image(repository: string, ...tars: Buffer[]): string {
-    const descriptor = (mediaType: string, content: Buffer) => ({
-      mediaType,
-      digest: registry.blob(content),
-      size: content.length,
-    });
-    const rootfs = { type: 'layers', diff_ids: tars.map(sha256) };
-    const config = Buffer.from(JSON.stringify({ architecture: 'amd64', os: 'linux', config: {}, rootfs }));
-    const manifest = {
-      schemaVersion: 2,
-      mediaType: MEDIA_TYPE.ociManifest,
-      config: descriptor(MEDIA_TYPE.ociConfig, config),
-      layers: tars.map((tar) => descriptor(MEDIA_TYPE.ociLayerGzip, gzipSync(tar))),
-    };
-    return registry.manifest(repository, 'latest', manifest, MEDIA_TYPE.ociManifest);
-  }
+  const image = (repository: string, ...tars: Buffer[]): string => serveImage(registry, repository, ...tars);
   const blobOf = (tar: Buffer): string => sha256(gzipSync(tar));
   const pull = (...names: string[]) => {
     root = join(work, `root-${count++}`);

@@ -146,6 +146,55 @@ describe('a round trip', () => {
   });
 });
 
+describe('pull from an archive', () => {
+  it('takes one image, by its name, its tag, or the archive’s', async () => {
+    const root = fresh('root');
+    expect(await runCli(root, 'pull', `oci:${image.dir}:latest`)).toMatchObject({
+      code: 0,
+      out: 'layout:latest\n',
+    });
+    const store = openStore(root);
+    await store.tags.update({
+      set: [{ reference: 'quay.io/a/b:7', imageID: store.tags.get('layout:latest')! }],
+    });
+    const archive = await out(root, ['layout', 'quay.io/a/b']);
+    const other = fresh('root');
+    const pulled = (name: string) => runCli(other, 'pull', '-q', `docker-archive:${archive}${name}`);
+    expect((await pulled(':7')).out).toBe('quay.io/a/b:7\n');
+    expect((await pulled(':layout')).out).toBe('layout:latest\n');
+    expect((await pulled('')).out).toBe('layout:latest\nquay.io/a/b:7\n');
+    expect(await pulled(':8')).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('expected one image 8, found layout:latest, quay.io/a/b:7'),
+    });
+    expect(leftovers(other)).toEqual([]);
+  });
+});
+
+describe('convert', () => {
+  it('from layout to archive to layout, through any compression: the same image', async () => {
+    const root = fresh('root');
+    const [docker, oci, back] = [fresh('docker'), fresh('oci'), fresh('back')];
+    const run = async (...args: string[]) =>
+      expect(await runCli(root, 'convert', ...args)).toMatchObject({ code: 0 });
+    await run('--compression', 'lz4', `oci:${image.dir}:latest`, `docker-archive:${docker}:app:1`);
+    await run('--compression', 'zstd', `docker-archive:${docker}`, `oci-archive:${oci}`);
+    await run('--compression', 'gzip', `oci-archive:${oci}:app:1`, `oci:${back}`);
+    const other = fresh('root');
+    const [first] = await into(other, image.dir);
+    expect(await into(other, back)).toMatchObject([{ imageID: first!.imageID, names: ['app:1'] }]);
+    await runCli(other, 'convert', 'app:1', `docker-archive:${fresh('x')}:quay.io/a/b:2`);
+    const named = join(work.path, readdirSync(work.path).find((name) => name.startsWith('x-'))!);
+    expect(await into(fresh('root'), named)).toMatchObject([{ names: ['quay.io/a/b:2'] }]);
+    expect(leftovers(root)).toEqual([]);
+    expect(openStore(root).images.list()).toEqual([]);
+    expect(await runCli(root, 'convert', 'app:1', 'app:2')).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('to convert to, found "app:2"'),
+    });
+  });
+});
+
 /** A `docker save` of before 25, unpacked: what tests change before it is packed. */
 function classic(): string {
   const dir = fresh('classic');

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { CopyUpProfile } from '../../src/copyup/profile.js';
 import { parseCacheID } from '../../src/core/ids.js';
 import { findContainer, removeContainer } from '../../src/engine/containers.js';
+import { readProfile } from '../../src/engine/copyup-report.js';
 import type { ContainerImage } from '../../src/engine/create-container.js';
 import { profileContainer, profileRun } from '../../src/engine/profile-copyups.js';
 import { profilePath, pruneProfiles } from '../../src/engine/profile-files.js';
@@ -98,13 +99,23 @@ describe.skipIf(why !== undefined)(`profiles of containers${why ? ` (skipped: ${
     await removeContainer(store, profile.container.id);
   });
 
+  it('for a report, where none was made: from the upper directory as it is now, not saved', async () => {
+    await runContainer(store, image, request(COPY, { name: 'written' }), streams());
+    const profile = await readProfile(store.root, 'written');
+    expect(profile).toMatchObject({ source: 'upper', container: { name: 'written' } });
+    expect(passwd(profile)!.bytes).toBeGreaterThan(0);
+    expect(existsSync(profilePath(store.root, profile.container.id))).toBe(false);
+    await expect(readProfile(store.root, 'nobody')).rejects.toThrow('No such container: nobody');
+  });
+
   it('of a running container, which is removed meanwhile: no hang, and no copy is lost', async () => {
     const io = streams();
     let id = '';
     const running = runContainer(
       store,
       image,
-      request(`while [ ! -e /go ]; do sleep 0.02; done; ${COPY}; sleep 60`),
+      // Not as its last command, which the shell would become: under load its name is read after that.
+      request(`while [ ! -e /go ]; do sleep 0.02; done; ${COPY}; sleep 60; :`),
       {
         ...io,
         onCreated: (container) => {

@@ -1,7 +1,15 @@
 /** Archives of images: what is in them, and that they appear whole or not at all. Other tools judge them in test/e2e. */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parseCompression } from '../../src/core/compress/compression-spec.js';
@@ -89,6 +97,20 @@ describe('a docker archive', () => {
     expect(execFileSync(tool, [], { input: bytes, maxBuffer: 1 << 26 }).equals(plain)).toBe(true);
     expect(readFileSync(join(out.path, 'z')).equals(bytes)).toBe(true);
   });
+});
+
+it('goes on where a shell’s file ends', async () => {
+  await saved(['app', 'redis']);
+  const path = join(out.path, 'appended');
+  writeFileSync(path, 'before');
+  const fd = openSync(path, 'a');
+  await saved(['app', 'redis'], { target: { kind: 'descriptor', fd } });
+  closeSync(fd);
+  expect(
+    readFileSync(path)
+      .subarray(6)
+      .equals(readFileSync(join(out.path, 'x.tar'))),
+  ).toBe(true);
 });
 
 describe('an OCI layout', () => {

@@ -133,7 +133,9 @@ describe.skipIf(why !== undefined)(`warm${why ? ` (skipped: ${why})` : ''}`, () 
       });
     }
     await expect(warm(id, '/data/fifo')).rejects.toMatchObject({ code: 'ERR_INVALID_ARGUMENT' });
-    await expect(warm(id, '/mnt/volume/x.db')).rejects.toThrow(/lies in a volume/);
+    for (const path of ['/mnt/volume', '/mnt/volume/x.db', '/mnt/volume/**']) {
+      await expect(warm(id, path)).rejects.toThrow(/lies in a volume/);
+    }
     await expect(warm(id, '/data', '/mn[t]/**')).rejects.toMatchObject({ code: 'ERR_NOT_FOUND' });
     expect(files(upper)).toEqual([]);
     await warm(id, '/data');

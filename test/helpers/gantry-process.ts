@@ -1,5 +1,5 @@
 /** The built program as a process of its own: for what needs real exits, kills and several at once. */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 
 const GANTRY = join(import.meta.dirname, '../../dist/src/cli/gantry.js');
@@ -36,3 +36,21 @@ export function startGantry(root: string, ...args: string[]): GantryProcess {
 
 /** Runs to the end. */
 export const gantry = (root: string, ...args: string[]): Promise<Exit> => startGantry(root, ...args).ended;
+
+/** Runs to the end, with nothing else going on here. */
+export function builtGantry(root: string, ...words: readonly string[]): Exit {
+  return builtGantryWith({}, root, ...words);
+}
+
+export function builtGantryWith(
+  { env = {}, input = '' }: { readonly env?: NodeJS.ProcessEnv; readonly input?: string },
+  root: string,
+  ...args: readonly string[]
+): Exit {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [GANTRY, '--root', root, ...args], {
+    encoding: 'utf8',
+    env: { ...process.env, ...env },
+    input,
+  });
+  return { code: status, out: stdout, err: stderr };
+}

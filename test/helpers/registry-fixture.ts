@@ -24,6 +24,8 @@ export interface RegistryFixture {
 export interface RegistryOptions {
   /** Where the storage lies; a new temporary directory by default. */
   readonly dir?: string;
+  /** Lines of an htpasswd file with bcrypt hashes: nobody else is let in. */
+  readonly htpasswd?: string;
 }
 
 export async function startRegistry(options: RegistryOptions = {}): Promise<RegistryFixture> {
@@ -39,8 +41,12 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Regi
       log: { level: 'error', accesslog: { disabled: true } },
       storage: { filesystem: { rootdirectory: join(dir, 'storage') } },
       http: { addr: host },
+      ...(options.htpasswd === undefined
+        ? {}
+        : { auth: { htpasswd: { realm: 'test', path: join(dir, 'htpasswd') } } }),
     }),
   );
+  if (options.htpasswd !== undefined) writeFileSync(join(dir, 'htpasswd'), options.htpasswd);
   const log = openSync(join(dir, 'log'), 'a');
   const child = spawn('docker-registry', ['serve', config], { stdio: ['ignore', log, log] });
   await answering(`http://${host}/v2/`, child);
@@ -78,7 +84,8 @@ async function answering(url: string, child: ChildProcess): Promise<void> {
     if (failure !== undefined) throw failure;
     if (child.exitCode !== null) throw new Error(`docker-registry exited with code ${child.exitCode}`);
     try {
-      if ((await fetch(url)).ok) return;
+      const { ok, status } = await fetch(url);
+      if (ok || status === 401) return;
     } catch {
       // Not listening yet.
     }

@@ -170,7 +170,7 @@ describe('bearer', () => {
     expect(error).toMatchObject({
       code: 'ERR_UNAUTHORIZED',
       message: `the token server of ${registry.host} refused the stored login for ${registry.host}`,
-      details: { hint: `docker login ${registry.host}` },
+      details: { hint: `gantry login ${registry.host}` },
     });
     expect(JSON.stringify(error)).not.toContain('s3cret');
   });

@@ -369,7 +369,7 @@ describe('authentication', () => {
     const error = await failure(resolve());
     expect(error).toMatchObject({
       code: 'ERR_UNAUTHORIZED',
-      details: { hint: `docker login ${registry.host}` },
+      details: { hint: `gantry login ${registry.host}` },
     });
     expect(error.message).toContain('no login was sent');
     expect(paths().length).toBeLessThan(8);

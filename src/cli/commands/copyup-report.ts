@@ -47,7 +47,7 @@ async function report(session: Session, name: string, flags: ReportFlags): Promi
   const format = oneOf(flags.format, FORMATS, 'format');
   const sort = oneOf(flags.sort, FILE_ORDERS, 'sort order');
   const { readProfile, writeReport } = await import('../../engine/copyup-report.js');
-  const profile = readProfile(session.root, name);
+  const profile = await readProfile(session.root, name);
   const text = await render(profile, format, sort, flags.top);
   if (flags.output === undefined) session.out(text);
   else writeReport(flags.output, text);

@@ -19,7 +19,7 @@ export const warmCommand = (session: Session): Command =>
     .argument('<CONTAINER>')
     .argument('[PATH...]')
     .option('--from <profile>', "Also the files of a copy-up profile: a container's, or a file")
-    .option('-j, --jobs <int>', 'Threads (default: twice the number of CPUs)', threads)
+    .option('-j, --jobs <int>', 'Threads (default: the number of CPUs)', threads)
     .option('-f, --format <string>', "'json' or a Go template")
     .action((container: string, patterns: string[], flags: WarmFlags) =>
       warm(session, container, patterns, flags),
@@ -44,7 +44,7 @@ async function warm(
   const report = await warmContainer(await openSessionStore(session), container, {
     patterns,
     signal: session.signal,
-    ...(flags.from === undefined ? {} : { profile: readProfile(session.root, flags.from) }),
+    ...(flags.from === undefined ? {} : { profile: await readProfile(session.root, flags.from) }),
     ...(flags.jobs === undefined ? {} : { threads: flags.jobs }),
   });
   for (const { path, error } of report.failed) session.err(`${path}: not copied up: ${error}\n`);

@@ -1,6 +1,10 @@
-/** `gantry pull [OPTIONS] NAME[:TAG|@DIGEST]...`: several references share their layers and one scheduler. */
+/**
+ * `gantry pull [OPTIONS] NAME[:TAG|@DIGEST]...`: several references share their layers and one scheduler. Also
+ * `oci:DIR[:NAME]`, `oci-archive:FILE[:NAME]` and `docker-archive:FILE[:NAME]`.
+ */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { GantryError } from '../../core/errors.js';
+import type { ArchiveReference } from '../../registry/archive-reference.js';
 import type { Reference } from '../../registry/reference.js';
 import { command } from '../command.js';
 import { openSessionStore, type Session } from '../session.js';
@@ -16,7 +20,11 @@ export interface PullFlags {
 }
 
 export const pullCommand = (session: Session): Command =>
-  command('pull', 'Download images from a registry', '[OPTIONS] NAME[:TAG|@DIGEST] [NAME[:TAG|@DIGEST]...]')
+  command(
+    'pull',
+    'Download images from a registry, or take them from oci:DIR[:NAME], oci-archive: or docker-archive:FILE[:NAME]',
+    '[OPTIONS] NAME[:TAG|@DIGEST] [NAME[:TAG|@DIGEST]...]',
+  )
     .argument('<NAME[:TAG|@DIGEST]...>')
     .option('--platform <string>', 'Platform as os/arch[/variant] if the image has several')
     .addOption(
@@ -27,9 +35,7 @@ export const pullCommand = (session: Session): Command =>
     .option('-q, --quiet', 'Suppress verbose output')
     .option('--dry-run', 'Show what would be fetched and reused, and change nothing')
     .option('--json', 'With --dry-run: as JSON')
-    .addOption(
-      new Option('-j, --threads <n>', 'Layers to fetch and unpack at the same time').argParser(count),
-    )
+    .addOption(threadsOption('Layers to fetch and unpack at the same time'))
     .addOption(
       new Option('--hash <type>', 'Hash back-end').choices(['auto', 'wasm', 'native']).default('auto'),
     )
@@ -37,8 +43,11 @@ export const pullCommand = (session: Session): Command =>
 
 async function pullAll(session: Session, names: readonly string[], flags: PullFlags): Promise<void> {
   const { parseReference } = await import('../../registry/reference.js');
-  const references = names.map(parseReference);
+  const { parseArchiveReference } = await import('../../registry/archive-reference.js');
+  const archives = names.flatMap((name) => parseArchiveReference(name) ?? []);
+  const references = names.filter((name) => parseArchiveReference(name) === undefined).map(parseReference);
   if (flags.dryRun) {
+    if (archives.length > 0) throw new GantryError('ERR_INVALID_ARGUMENT', '--dry-run is for registries');
     await showPlan(session, references, flags);
     return;
   }
@@ -47,6 +56,8 @@ async function pullAll(session: Session, names: readonly string[], flags: PullFl
       hint: 'for a pull: --progress json',
     });
   }
+  for (const archive of archives) await pullOne(session, archive, flags);
+  if (references.length === 0) return;
   const { pull } = await import('../../engine/pull.js');
   const { createProgress } = await import('../progress/create.js');
   const progress = await createProgress(session, flags.quiet ? 'quiet' : flags.progress);
@@ -59,6 +70,19 @@ async function pullAll(session: Session, names: readonly string[], flags: PullFl
   } finally {
     progress.stop();
   }
+}
+
+/** From a layout or an archive. */
+async function pullOne(session: Session, archive: ArchiveReference, { platform }: PullFlags): Promise<void> {
+  const { pullArchive } = await import('../../engine/pull-archive.js');
+  const { names } = await pullArchive(await openSessionStore(session), archive, {
+    ...(platform === undefined ? {} : { platform }),
+    signal: session.signal,
+    onEvent: (event) => {
+      if (event.event === 'warning') session.err(`warning: ${event.message}\n`);
+    },
+  });
+  for (const name of names) session.out(`${name}\n`);
 }
 
 export const pullOptions = (session: Session, flags: Pick<PullFlags, 'platform' | 'threads' | 'hash'>) => ({
@@ -74,6 +98,9 @@ async function showPlan(session: Session, references: readonly Reference[], flag
   const plans = await planPull(await openSessionStore(session), [...references], pullOptions(session, flags));
   session.out(flags.json ? `${JSON.stringify(plans)}\n` : plans.map(renderPlan).join('\n'));
 }
+
+export const threadsOption = (description: string): Option =>
+  new Option('-j, --threads <n>', description).argParser(count);
 
 function count(text: string): number {
   const value = Number(text);

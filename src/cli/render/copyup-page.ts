@@ -9,6 +9,7 @@ import type { CopyUpReport } from '../../copyup/report.js';
 import { type ReportRow, reportRows } from '../../copyup/report-rows.js';
 import type { CopyUpSummary, Tally } from '../../copyup/summary.js';
 import { layerWords } from './copyup-words.js';
+import { ellipsis } from './units.js';
 
 /** What the page finds in its element; every name is printable. */
 export interface PageData
@@ -26,6 +27,8 @@ export interface PageData
 
 const PLACE = '"REPORT"';
 const PROCESSES = 12;
+/** A step of a build may be a script of many lines. */
+const LAYER_WIDTH = 64;
 
 export function renderCopyUpPage(page: string, report: CopyUpReport): string {
   const { source, startedAt, durationMs, exitCode, lost, leftOut, container, layers, summary, advice } =
@@ -36,7 +39,7 @@ export function renderCopyUpPage(page: string, report: CopyUpReport): string {
     ...{ totals, busyMs, runShare, created, byCause, byLayer, advice },
     name: printable(container.name),
     image: printable(container.image),
-    layers: layers.map((_layer, index) => layerWords(layers, index)),
+    layers: layers.map((_layer, index) => ellipsis(layerWords(layers, index), LAYER_WIDTH)),
     byProcess: byCommand.slice(0, PROCESSES).map(({ command, ...tally }) => ({
       ...tally,
       name: command === undefined ? 'unknown' : printable(command),

@@ -1,4 +1,5 @@
 /** What a check found, a line for each problem: where, what, expected, found, and what to do or what was done. */
+import { printable } from '../../copyup/printable.js';
 import type { FsckProblem, FsckReport } from '../../engine/fsck.js';
 import { humanSize } from './units.js';
 
@@ -9,7 +10,7 @@ export function renderFsck({ problems, layers, files, bytes, ms }: FsckReport): 
   const left = problems.filter(({ repaired }) => !repaired).length;
   const lines = problems.map((problem) => {
     const { where, what, expected, found } = problem;
-    return `${where}: ${what}: expected ${expected}, found ${found} (${outcome(problem)})\n`;
+    return `${printable(`${where}: ${what}: expected ${expected}, found ${found} (${outcome(problem)})`)}\n`;
   });
   const mended = problems.length - left;
   const seen = `Checked ${count(layers, 'layer')}, ${count(files, 'file')}, ${humanSize(bytes)} in ${(ms / 1000).toFixed(1)} s`;

@@ -23,7 +23,9 @@ export interface Leaf {
 /** Of a folder's bytes: less than this is not to be seen. */
 const SEEN = 1 / 1500;
 
-export function folderTree(rows: readonly ReportRow[], layers?: readonly string[]): Folder {
+/** What has no bytes, such as a copied directory, has no area either. */
+export function folderTree(all: readonly ReportRow[], layers?: readonly string[]): Folder {
+  const rows = all.filter(({ bytes }) => bytes > 0);
   if (layers === undefined) return folder('/', rows, 0);
   const byLayer = Map.groupBy(rows, ({ layer }) => layer);
   return sum(

@@ -65,10 +65,9 @@ export function readEvents(group: number, buffer: Buffer): number {
   return check(length, 'read', 'a fanotify group');
 }
 
-/** Waits until one of the descriptors has something to read, or `timeout` milliseconds. */
-export function waitReadable(fds: readonly number[], timeout: number): void {
-  const polled = new Int32Array(2 * fds.length);
-  for (const [index, fd] of fds.entries()) polled.set([fd, POLLIN], 2 * index);
-  const result = libc.poll(new Uint8Array(polled.buffer), fds.length, timeout);
-  if (result < 0 && errno() !== E.EINTR) check(result, 'poll', 'fanotify groups');
+/** Waits until a descriptor has something to read, or `timeout` milliseconds. */
+export function waitReadable(fd: number, timeout: number): void {
+  const polled = new Uint8Array(new Int32Array([fd, POLLIN]).buffer);
+  const result = libc.poll(polled, 1, timeout);
+  if (result < 0 && errno() !== E.EINTR) check(result, 'poll', 'a fanotify group');
 }

@@ -50,6 +50,15 @@ export class OpenXattrs {
     return found;
   }
 
+  /** One attribute's value, a view that the next call overwrites; undefined when it is not there. */
+  get(fd: number, name: string): Buffer | undefined {
+    const path = cstring(`/proc/self/fd/${fd}`);
+    const size = libc.getOpen(path, nameBytes(name), this.#value, MOST);
+    if (size >= 0) return this.#value.subarray(0, size);
+    if (errno() !== E.ENODATA && errno() !== E.EOPNOTSUPP) check(-1, 'getxattr', show(path, name));
+    return undefined;
+  }
+
   remove(fd: number, name: string): void {
     const path = cstring(`/proc/self/fd/${fd}`);
     if (libc.removeOpen(path, nameBytes(name)) < 0 && errno() !== E.ENODATA)
