@@ -6,8 +6,9 @@
  *               process.js          the program
  *               process.js.1763771234567.cache    made at the end of the first start that finds none for its V8
  *
- * V8 takes a cache only for its own version and flags and for a source of the same length; the time of the program's file in the name
- * keeps a rebuilt one apart. Any other is left aside and written anew.
+ * V8 takes a cache only for its own version and flags and for a source of the same length. The name has the time at which the
+ * program's file came here (its mtime is often that of a package, the same for two versions), so another one is kept apart.
+ * A cache that is not taken is written anew.
  * Node has this itself from 22 on (module.enableCompileCache), but not in 20.
  */
 import { readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
@@ -16,7 +17,7 @@ import { join } from 'node:path';
 import { Script } from 'node:vm';
 
 const file = join(__dirname, 'process.js');
-const cache = `${file}.${Math.trunc(statSync(file).mtimeMs)}.cache`;
+const cache = `${file}.${Math.trunc(statSync(file).ctimeMs)}.cache`;
 
 function cached(): Buffer | undefined {
   try {
