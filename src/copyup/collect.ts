@@ -6,7 +6,7 @@
  *   in upper   origin below   watched
  *   yes        yes            –         copied; before the watch began it is left out
  *   yes        no             OPEN      copied, and its hard link to other lower files was broken
- *   yes        no             no        created
+ *   yes        no             no        created; copied, where origins do not show and there is a file below
  *   no         yes            yes       copied, gone again
  */
 import type { Stats } from 'node:fs';
@@ -15,7 +15,7 @@ import { OpenXattrs } from '../core/fsops/xattr.js';
 import { causeOf } from './cause.js';
 import type { Watched, WatchedCopy } from './copy-watch.js';
 import type { LowerFile, LowerFiles } from './lower-files.js';
-import { attributesDiffer, originIn } from './origin.js';
+import { attributesDiffer, originIn, originsShow } from './origin.js';
 import type { CopiedFile, CopiedKind, CopyUpCause, CreatedFile } from './profile.js';
 import { walkUpper } from './upper-walk.js';
 
@@ -40,6 +40,7 @@ const SECTOR = 512;
 
 export function collectCopies({ upper, below, watched }: CollectOptions): Collected {
   const xattrs = new OpenXattrs();
+  const blind = !originsShow();
   const files: CopiedFile[] = [];
   const created: CreatedFile[] = [];
   const met = new Set<string>();
@@ -57,7 +58,7 @@ export function collectCopies({ upper, below, watched }: CollectOptions): Collec
     if (watched && !copy && stats.birthtimeMs > 0 && stats.birthtimeMs < watched.startedAt - TICK_MS) return;
     const attributes = xattrs.read(fd);
     const origin = originIn(attributes);
-    const lower = lowerOf(below, { path, stats, origin, copy, traced: watched !== undefined });
+    const lower = lowerOf(below, { path, stats, origin, copy, blind, traced: watched !== undefined });
     if (origin !== undefined || lower !== undefined) {
       files.push(copiedFile({ path, stats, attributes, lower, copy, watched }));
     } else if (stats.isFile()) {
@@ -86,11 +87,19 @@ interface Seen {
   readonly origin: Buffer | undefined;
   readonly copy: WatchedCopy | undefined;
   readonly traced: boolean;
+  readonly blind: boolean;
 }
 
 /** The file that was copied; undefined for a created one, and where it can no longer be told. */
-function lowerOf(below: LowerFiles, { path, stats, origin, copy, traced }: Seen): LowerFile | undefined {
+function lowerOf(
+  below: LowerFiles,
+  { path, stats, origin, copy, traced, blind }: Seen,
+): LowerFile | undefined {
   if (origin !== undefined) return below.find(path, origin);
+  if (blind) {
+    const lower = below.find(path);
+    return lower && kindOf(lower.stats) === kindOf(stats) ? lower : undefined;
+  }
   if (!stats.isFile() || (traced && !copy?.opened)) return undefined;
   // overlayfs tells no origin where the lower file has several names.
   const lower = below.find(copy?.look?.path ?? path);

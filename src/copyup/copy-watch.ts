@@ -6,11 +6,14 @@
  *   ATTRIB       its data is there, attributes are being set
  *   CLOSE_WRITE  the call that caused it returns to its process   RENAME   it is in its place
  *
- * So the time from the first event to the last is what the process waited, whatever the call was. A mark on the merged
- * file system tells which files were closed after writing: whether an open caused the copy, and who made new files.
- * Nothing is asked (no FAN_OPEN_PERM), so reading costs the container nothing and a dead or stopped reader is harmless.
+ * So the time from the first event to the last is what the process waited, whatever the call was. Only what comes before
+ * the first is not in it: making the inode, measured on ext4 as 0.2 to 0.5 ms, a tenth of the copy of 2 MiB and a
+ * hundredth of that of 32 MiB. A mark on the merged file system tells which files were closed after writing: whether an
+ * open caused the copy, and who made new files. Nothing is asked (no FAN_OPEN_PERM), so reading costs the container
+ * nothing, and a dead or stopped reader is harmless.
  *
- * Invariant: nothing is looked at while events wait, because a time is taken when an event is read. Objects are known by handle, never by name.
+ * Invariant: nothing is looked at while events wait, because a time is taken when an event is read. Objects are known
+ * by handle, never by name.
  */
 import { closeSync, fstatSync, openSync, readlinkSync, type Stats } from 'node:fs';
 import { join } from 'node:path';

@@ -7,12 +7,21 @@
  * A directory that was only merged has an empty one; a file made in the container, or a copy that broke a hard link,
  * has none.
  */
+import { readFileSync } from 'node:fs';
 import { makeHandle } from '../core/fsops/file-handle.js';
 
 const OVERLAY = 'trusted.overlay.';
 export const ORIGIN = `${OVERLAY}origin`;
 const MAGIC = 0xfb;
 const HANDLE_AT = 21;
+
+const CAP_SYS_ADMIN = 21n;
+
+/** Who lacks CAP_SYS_ADMIN does not see trusted attributes (xattr(7)), as if there were none. */
+export function originsShow(): boolean {
+  const effective = /^CapEff:\s*([0-9a-f]+)/m.exec(readFileSync('/proc/thread-self/status', 'utf8'))?.[1];
+  return ((BigInt(`0x${effective ?? '0'}`) >> CAP_SYS_ADMIN) & 1n) === 1n;
+}
 
 /** Attributes as `OpenXattrs` reads them. */
 type Attributes = ReadonlyMap<string, string> | undefined;

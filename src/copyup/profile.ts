@@ -71,7 +71,10 @@ export interface CopyUpProfile {
   /** How long the container was watched; absent for `upper`. */
   readonly durationMs?: number;
   readonly exitCode?: number;
-  /** Events that the kernel dropped because its queue was full: where above 0, totals are a lower bound. */
+  /**
+   * Events that the kernel dropped because its queue was full, and directories too deep to be looked into: where above
+   * 0, totals are a lower bound.
+   */
   readonly lost: number;
   /** The lower directories, topmost first. */
   readonly layers: readonly ProfileLayer[];

@@ -5,7 +5,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type CopyUpProfile, PROFILE_SCHEMA, type ProfileLayer } from '../copyup/profile.js';
-import { GantryError } from '../core/errors.js';
+import { GantryError, isGantryError } from '../core/errors.js';
 import type { ContainerID } from '../core/ids.js';
 import { type ContainerRecord, plainName } from '../runtime/container-record.js';
 import { ContainerStore } from '../runtime/container-store.js';
@@ -89,6 +89,8 @@ interface Tracing {
   readonly layers: readonly ProfileLayer[];
   readonly tracer: CopyUpTracer;
   readonly traced: boolean;
+  /** Ends the trace. When its thread has died, the upper directory alone is looked at. */
+  readonly collect: () => Promise<Traced>;
 }
 
 async function startTracing(
@@ -104,11 +106,8 @@ async function startTracing(
   }
   const { UpperDir: upper, WorkDir: work, MergedDir: merged } = store.driver.data(mounted.mountID);
   const below = store.driver.below(mounted.mountID);
-  const tracer = await CopyUpTracer.start({
-    mount: { upper, work, merged },
-    lowers: below.map((id) => store.driver.files(id)),
-    watch: trace,
-  });
+  const data = { mount: { upper, work, merged }, lowers: below.map((id) => store.driver.files(id)) };
+  const tracer = await CopyUpTracer.start({ ...data, watch: trace });
   if (tracer.refused !== undefined) {
     onWarning?.(
       `copy-ups cannot be traced: ${tracer.refused.message}; only the upper directory is looked at`,
@@ -120,6 +119,12 @@ async function startTracing(
     layers: below.map((cacheID) => known.get(cacheID) ?? { cacheID }),
     tracer,
     traced: trace && tracer.refused === undefined,
+    collect: () =>
+      tracer.stop().catch(async (error: unknown) => {
+        if (!isGantryError(error, 'ERR_WORKER_DIED')) throw error;
+        onWarning?.(`${error.message}; only the upper directory is looked at`);
+        return (await CopyUpTracer.start({ ...data, watch: false })).stop();
+      }),
   };
 }
 
@@ -149,8 +154,8 @@ async function conclude(store: Store, tracing: Tracing, exitCode?: number): Prom
 }
 
 async function profileOf(store: Store, tracing: Tracing, exitCode?: number): Promise<CopyUpProfile> {
-  const { record, layers, tracer } = tracing;
-  const traced = await tracer.stop();
+  const { record, layers } = tracing;
+  const traced = await tracing.collect();
   return withAmplification(store, {
     schema: PROFILE_SCHEMA,
     source: traced.watched === undefined ? 'upper' : 'trace',

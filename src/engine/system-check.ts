@@ -28,6 +28,7 @@ const CONTROLLERS = ['memory', 'cpu', 'pids', 'cpuset'];
 const LIBRARIES = [
   { soname: 'libisal.so.2', package: 'libisal2', use: 'the fastest gzip' },
   { soname: 'libz.so.1', package: 'zlib1g', use: 'gzip without libisal2' },
+  { soname: 'liblz4.so.1', package: 'liblz4-1', use: 'load from lz4 archives, and the fastest lz4' },
   { soname: 'libzstd.so.1', package: 'libzstd1', use: 'zstd layers' },
 ];
 

@@ -77,8 +77,10 @@ export class ImageDB {
     };
   }
 
+  /** True when its config is there, and is what it is named for. */
   has(id: ImageID): boolean {
-    return readIfThere(join(this.#content, hexOf(id))) !== undefined;
+    const bytes = readIfThere(join(this.#content, hexOf(id)));
+    return bytes !== undefined && imageIDOf(bytes) === id;
   }
 
   /** Stores a config as it was received; the id is the digest of its bytes. Storing it twice changes nothing. */

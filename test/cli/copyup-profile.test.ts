@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -48,6 +49,12 @@ describe.skipIf(why !== undefined)(`copyup profile${why ? ` (skipped: ${why})` :
     const stopped = await profile('--container', 'kept');
     expect(stopped.err).toContain('container kept does not run: only its upper directory is looked at');
     expect(stopped.out).toContain('/etc/passwd');
+    // Without that capability overlayfs's own attributes do not show.
+    const script = join(import.meta.dirname, '../../dist/src/cli/gantry.js');
+    const command = [process.execPath, script, '--root', root, 'copyup', 'profile', '--container', 'kept'];
+    const without = ['--bounding-set', '-sys_admin', ...command];
+    const poor = execFileSync('setpriv', without, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+    expect(poor).toBe(stopped.out);
     await runCli(root, 'rm', 'kept');
   });
 

@@ -26,7 +26,7 @@ export interface BlockFormat {
   slot(): BlockSlot;
 }
 
-/** Gets the compressed bytes in order; the view is valid until it returns, or until its promise is done. */
+/** Gets the compressed bytes in order; the view is valid until it returns. */
 export type ByteOutput = (bytes: Uint8Array) => void;
 
 export interface Compressor {
