@@ -9,12 +9,16 @@ export interface Process {
   readonly children: readonly Process[];
 }
 
+export function parentOf(pid: number): number {
+  const stat = readOr(`/proc/${pid}/stat`);
+  // The name may hold spaces and brackets, so fields are counted from the last one: ") S PPID …".
+  return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
+}
+
 export function processTree(pid: number): Process {
   const parents = new Map<number, number[]>();
   for (const entry of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
-    const stat = readOr(`/proc/${entry}/stat`);
-    // The name may hold spaces and brackets, so fields are counted from the last one: ") S PPID …".
-    const parent = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
+    const parent = parentOf(Number(entry));
     parents.set(parent, [...(parents.get(parent) ?? []), Number(entry)]);
   }
   const build = (id: number): Process => ({
@@ -26,16 +30,12 @@ export function processTree(pid: number): Process {
   return build(pid);
 }
 
+/** As `pstree -pa` draws it. */
 export function drawTree(process: Process, indent = ''): string[] {
-  const command = process.command.length > 100 ? `${process.command.slice(0, 97)}…` : process.command;
-  const line = `${indent}${process.pid} ${command}`;
-  return [line, ...process.children.flatMap((child) => drawTree(child, `${indent}  `))];
+  const command = process.command.length > 80 ? `${process.command.slice(0, 79)}…` : process.command;
+  const line = `${indent}${process.name}(${process.pid})  ${command}`;
+  return [line, ...process.children.flatMap((child) => drawTree(child, `${indent}  └─`))];
 }
-
-export const findProcess = (process: Process, name: string): Process | undefined =>
-  process.name === name
-    ? process
-    : process.children.map((child) => findProcess(child, name)).find((found) => found !== undefined);
 
 /** The file that holds the memory limit of the process's group, on cgroup v1 (memory controller) or v2. */
 export function memoryLimit(pid: number): { file: string; bytes: string } | undefined {

@@ -1,8 +1,8 @@
 /**
  * `docker commit`: a container's write layer becomes a layer, and an image over the container's image.
  *
- *   still ─► pool: pack, write ─► park ─► commit ─► imagedb ─► repositories.json        the container keeps its files
- *   locked ─► "removing" ─► the same, files linked ─► container gone             --consume
+ *   still ─► pool: pack, write ─► park ─► commit ─► imagedb ─► repositories.json    the container keeps its files
+ *   locked ─► "removing" ─► the same, files linked ─► container gone                    --consume
  *
  * A kill leaves the container as it was, or the image. With --consume it may leave a container that is being removed, files
  * and all: the same command, called again, ends it.
