@@ -6,6 +6,7 @@
  *   inflateLayer + writeLayer   socket ─► BlobPass ─► ring ─► LayerWriter ─► disk   two threads, for a layer that is
  *                                                                                   most of what there is to do
  *   packLayer                   a container's changes ─► LayerPacker ─► disk
+ *   checkLayer                  disk, against tar-split
  *   layerBlob                   disk ─► tar ─► compress ─► file or pipe             and libuv's threads
  *   uploadLayer                 file ─► socket
  */
@@ -20,6 +21,7 @@ import type { Compression } from '../src/core/oci/media-types.js';
 import { ProgressWords } from '../src/core/progress-words.js';
 import { type SharedRing, SlotRing } from '../src/core/slot-ring.js';
 import { BlobPass } from '../src/layer/blob-pass.js';
+import { checkLayer as check, type LayerCheck } from '../src/layer/check-layer.js';
 import { type WrittenBlob, writeLayerBlob } from '../src/layer/layer-blob.js';
 import { LayerPacker, type PackedLayer } from '../src/layer/layer-packer.js';
 import { LayerWriter, type Written } from '../src/layer/layer-writer.js';
@@ -239,6 +241,38 @@ export const packLayer = task(async (input: PackInput): Promise<PackedLayer> => 
   } finally {
     packer.close();
     below.close();
+  }
+});
+
+export interface CheckInput {
+  readonly tarSplit: string;
+  /** The layer's files. */
+  readonly files: string;
+  /** Those of the layers below, top first; undefined when they are not all there. */
+  readonly lowers: readonly string[] | undefined;
+  readonly diffID: DiffID;
+  /** Also rebuild the tar. */
+  readonly deep: boolean;
+  readonly hash: HashBackend;
+  readonly words: SharedArrayBuffer;
+}
+
+/** Checks a layer's files. */
+export const checkLayer = task(async (input: CheckInput): Promise<LayerCheck> => {
+  const { tarSplit, files, diffID } = input;
+  const { crc, hasher } = await toolsFor(input.hash);
+  const below = input.lowers && new LowerView(input.lowers);
+  try {
+    return await check({
+      tarSplit,
+      files,
+      crc,
+      below: below && ((path) => below.find(path)),
+      words: new ProgressWords(input.words),
+      ...(input.deep ? { deep: { hash: await hasher('diff', algorithmOf(diffID)), diffID } } : {}),
+    });
+  } finally {
+    below?.close();
   }
 });
 

@@ -34,7 +34,7 @@ export interface RedisPort {
 
 /** Published, where a container of `image` shows that this can be done here. */
 export async function publish(stage: Stage, image: string, port: number, own: boolean): Promise<RedisPort> {
-  const flags = ['-p', `${port}:6379`];
+  const flags = ['--network', 'bridge', '-p', `${port}:6379`];
   try {
     if (!own) throw new Error('no network namespace of our own');
     await stage.gantry('run', '--rm', ...flags, image, 'true');

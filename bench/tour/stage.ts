@@ -17,8 +17,8 @@ export class Stage {
       this.#interrupted = true;
       for (const child of this.#children) child.kill('SIGTERM');
     };
-    // A second one ends us at once.
-    process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
+    // Every one of them: npm sends Ctrl-C on, so that it comes twice.
+    process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
   }
 
   get step(): number {

@@ -44,6 +44,7 @@ import { statsCommand } from './commands/stats.js';
 import { killCommand, restartCommand, stopCommand } from './commands/stop.js';
 import { checkCommand } from './commands/system-check.js';
 import { dfCommand } from './commands/system-df.js';
+import { fsckCommand } from './commands/system-fsck.js';
 import { containerPruneCommand, imagePruneCommand, pruneCommand } from './commands/system-prune.js';
 import { tagCommand } from './commands/tag.js';
 import { topCommand } from './commands/top.js';
@@ -141,6 +142,7 @@ const COMMANDS: Readonly<Record<string, Make>> = {
       eventsCommand(session),
       pruneCommand(session),
       checkCommand(session),
+      fsckCommand(session),
       infoCommand(session),
     ]),
 };

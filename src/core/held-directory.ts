@@ -6,7 +6,7 @@
  *
  * Between mkdir and flock a sweep may have got hold of it, so the owner looks again after locking.
  */
-import { closeSync, fstatSync, mkdirSync, openSync, readdirSync, statSync } from 'node:fs';
+import { closeSync, existsSync, fstatSync, mkdirSync, openSync, readdirSync, statSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoCode } from './errors.js';
@@ -46,6 +46,14 @@ export function makeHeldDirectory(parent: string, name: () => string): HeldDirec
     const fd = openHeld(path);
     if (fd !== undefined) return { path, release: () => closeSync(fd) };
   }
+}
+
+/** True when somebody works in it. */
+export function isHeldDirectory(path: string): boolean {
+  const fd = openHeld(path);
+  if (fd === undefined) return existsSync(path);
+  closeSync(fd);
+  return false;
 }
 
 /** Removes the directories of `parent` that match and that nobody holds. Returns their names. */

@@ -1,4 +1,4 @@
-/** A container and its networks: `attachNetworks` before its bundle is written, `detachNetworks` when it has ended. */
+/** A container and its networks: `openNetwork` and `attachNetworks` before it starts, `detachNetworks` when it has ended. */
 import { GantryError } from '../core/errors.js';
 import { type ContainerRecord, plainName } from '../runtime/container-record.js';
 import type {
@@ -69,7 +69,6 @@ export function checkEndpoint(network: Network, { IPAMConfig, Aliases }: Endpoin
 }
 
 export interface AttachedNetworks {
-  readonly namespace: string;
   readonly addresses: readonly string[];
   /** The host, seen from the container; undefined on no network. */
   readonly gateway: string | undefined;
@@ -94,17 +93,22 @@ export const networkFiles = (
   ...(attached?.gateway === undefined ? {} : { gateway: attached.gateway }),
 });
 
+/** The path of a namespace for a container's networks; undefined for `none` and `host`. ERR_RUNTIME_MISSING without plugins. */
+export async function openNetwork(id: string, { NetworkMode }: HostConfig): Promise<string | undefined> {
+  if (isPlain(NetworkMode)) return undefined;
+  await openSandbox(id);
+  return namespacePath(id);
+}
+
 /**
- * Puts a container that is about to start on its networks. Undefined for `none` and `host`, which need nothing.
- * ERR_RUNTIME_MISSING without plugins, ERR_NOT_FOUND, ERR_CONFLICT for a port or address that is taken, ERR_RUNTIME.
+ * Puts a container that is about to start, and has its namespace, on its networks. ERR_NOT_FOUND, ERR_CONFLICT for a port
+ * or address that is taken, ERR_RUNTIME.
  */
 export async function attachNetworks(
   store: Store,
   record: ContainerRecord,
   hostConfig: HostConfig,
-): Promise<AttachedNetworks | undefined> {
-  if (isPlain(hostConfig.NetworkMode)) return undefined;
-  await openSandbox(record.ID);
+): Promise<AttachedNetworks> {
   const endpoints: Endpoint[] = [];
   for (const [name, settings] of Object.entries(wantedNetworks(record))) {
     endpoints.push(
@@ -112,7 +116,6 @@ export async function attachNetworks(
     );
   }
   return {
-    namespace: namespacePath(record.ID),
     addresses: endpoints.flatMap((endpoint) => addressOf(endpoint)?.address ?? []),
     gateway: endpoints.find(({ isGateway }) => isGateway)?.network.Gateway ?? endpoints[0]?.network.Gateway,
   };

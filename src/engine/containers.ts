@@ -285,6 +285,7 @@ export async function discard(
       recordVolumeEvent(store, 'destroy', name);
     }
     await records.remove(record.ID);
+    store.images.setLastUsed(record.Image, new Date());
     recordContainerEvent(store, record, 'destroy');
     // One that goes at its end leaves its exit code to who waits for it.
     if (!autoRemove) rmSync(join(exitDirectory(store.root), record.ID), { force: true });

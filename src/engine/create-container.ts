@@ -150,6 +150,7 @@ async function enterNew(
     };
     const name = await enter(store, records, record, { asked: request.name, sync });
     idFile.write(id);
+    store.images.setLastUsed(image.id, new Date());
     recordContainerEvent(store, { ...record, Name: `/${name}` }, 'create');
     return { id, name };
   } catch (error) {

@@ -140,6 +140,8 @@ export class LayerFetcher {
     const { chainID, digest } = job.layer;
     // A parent's failure is the image's failure; this layer goes on until it is told otherwise.
     parent?.catch(() => {});
+    // One that is whole itself waits for what is mended below it.
+    if (store.layers.get(chainID) === undefined && store.layers.isWhole(chainID)) await parent;
     const there = store.layers.get(chainID);
     if (there !== undefined) return this.#exists(job, there);
     const lock = await store.layers.lock(chainID, { signal: job.abort.signal });
@@ -147,7 +149,8 @@ export class LayerFetcher {
       const appeared = store.layers.get(chainID);
       if (appeared !== undefined) return this.#exists(job, appeared);
       const parked = store.layers.parked(chainID) ?? (await this.#fetch(job));
-      const layer = await store.layers.commit(parked, await parent);
+      const below = job.layer.parent && !parent ? store.layers.get(job.layer.parent) : await parent;
+      const layer = await store.layers.commit(parked, below);
       removePartial(this.#partials, digest);
       this.#tell(job, 'committed');
       return layer;

@@ -7,13 +7,14 @@
  *
  * park, parked and commit of a chainID are called by who holds `lock(chainID)`. A kill anywhere leaves a directory in
  * tmp or ready, or a driver directory that nothing refers to; never a layerdb entry without its files, in this boot.
+ * A damaged layer keeps its cache id: its files are exchanged for the new ones, and what stands on it goes on.
  * For power cuts see durability.ts: each commit leaves a mark before it is entered.
  */
 import { rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { type ChainID, chainIDOf, hexOf } from '../core/digest/digest.js';
 import { GantryError, isGantryError } from '../core/errors.js';
-import { type CacheID, newCacheID, parseCacheID } from '../core/ids.js';
+import { type CacheID, type ContainerID, newCacheID, parseCacheID } from '../core/ids.js';
 import type { Lock, LockOptions } from '../core/lock.js';
 import type { LayerDB, LayerRecord, Removal } from '../layer/layerdb.js';
 import type { LayerReceipt } from '../layer/receipt.js';
@@ -52,6 +53,8 @@ export class LayerStore {
   readonly #tmp: string;
   readonly #parked: ParkedLayers;
   readonly #options: LayerStoreOptions;
+  /** Layers that were seen to be damaged inside: not there, to this process, until they are committed again. */
+  readonly #distrusted = new Set<ChainID>();
 
   constructor(options: LayerStoreOptions) {
     this.db = options.db;
@@ -69,6 +72,31 @@ export class LayerStore {
   /** The layer, when it and all below it are whole (FORMATS E3); else as if it were not there. */
   get(chainID: ChainID): Layer | undefined {
     return this.#stack(chainID)?.[0];
+  }
+
+  /** True when the layer itself is whole, whatever is below it. */
+  isWhole(chainID: ChainID): boolean {
+    const record = this.#distrusted.has(chainID) ? undefined : this.db.get(chainID);
+    if (record === undefined) return false;
+    const parent = record.parent === undefined ? undefined : this.db.entry(record.parent).cacheID;
+    return this.#driver.has(record.cacheID, parent);
+  }
+
+  /** From now on `get` does not find it, so that the next commit exchanges its files. */
+  distrust(chainID: ChainID): void {
+    this.#distrusted.add(chainID);
+  }
+
+  /** A container whose mounted stack holds the layer: its files must stay as they are. */
+  async mountedBy(chainID: ChainID): Promise<ContainerID | undefined> {
+    const { mounts } = this.db;
+    for (const container of mounts.list()) {
+      const mount = mounts.get(container);
+      for (let at = mount?.parent; at !== undefined; at = this.db.entry(at).parent) {
+        if (at === chainID && mount && (await this.#driver.isMounted(mount.mountID))) return container;
+      }
+    }
+    return undefined;
   }
 
   /** Every whole layer, in no order. */
@@ -156,24 +184,42 @@ export class LayerStore {
       await this.dropParked(chainID);
       return existing;
     }
-    await this.remove(chainID); // damaged, or its parent was replaced
-    await this.#driver.publish({
-      id: cacheID,
-      staged: dir,
-      ...(parent === undefined ? {} : { parent: parent.cacheID }),
-      pending: receipt,
-    });
-    this.marks.set(chainID, this.#options.bootID);
+    const damaged = await this.#exchangeable(chainID);
     const record = {
       chainID,
       diffID: receipt.diffID,
       ...(parent === undefined ? {} : { parent: parent.chainID }),
-      cacheID,
+      cacheID: damaged ?? cacheID,
       size: receipt.size,
     };
-    this.db.write(record, join(dir, TAR_SPLIT));
+    const files = {
+      id: record.cacheID,
+      staged: dir,
+      ...(parent === undefined ? {} : { parent: parent.cacheID }),
+      pending: receipt,
+    };
+    if (damaged === undefined) {
+      await this.remove(chainID);
+      await this.#driver.publish(files);
+      this.marks.set(chainID, this.#options.bootID);
+      this.db.write(record, join(dir, TAR_SPLIT));
+    } else {
+      this.marks.set(chainID, this.#options.bootID);
+      await this.#driver.replace(files);
+      this.db.mend(record, join(dir, TAR_SPLIT));
+    }
+    this.#distrusted.delete(chainID);
     await this.dropParked(chainID);
     return record;
+  }
+
+  /** The directory of a damaged layer that is its alone and that nobody has mounted. */
+  async #exchangeable(chainID: ChainID): Promise<CacheID | undefined> {
+    const { cacheID } = this.db.entry(chainID);
+    const others = this.db.list().filter((other) => other !== chainID);
+    if (cacheID === undefined || others.some((other) => this.db.entry(other).cacheID === cacheID))
+      return undefined;
+    return (await this.mountedBy(chainID)) === undefined ? cacheID : undefined;
   }
 
   /** Takes a layer out: layerdb first, then the files. Nothing may stand on it. Does nothing when it is not there. */
@@ -203,8 +249,8 @@ export class LayerStore {
   unreferenced(): CacheID[] {
     const known = this.cacheIDsOfContainers();
     for (const chainID of this.db.list()) {
-      const record = this.db.get(chainID);
-      if (record !== undefined) known.add(record.cacheID);
+      const { cacheID } = this.db.entry(chainID);
+      if (cacheID !== undefined) known.add(cacheID);
     }
     return this.#driver.list().filter((id) => !known.has(id));
   }
@@ -248,7 +294,7 @@ export class LayerStore {
     const records: Layer[] = [];
     for (let at: ChainID | undefined = chainID; at !== undefined; ) {
       const record: Layer | undefined = known.has(at) ? known.get(at) : this.db.get(at);
-      if (record === undefined) break;
+      if (record === undefined || this.#distrusted.has(at)) break;
       records.push(record);
       at = record.parent;
     }

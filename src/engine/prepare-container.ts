@@ -11,7 +11,7 @@ import { bindMount, tmpfsMounts } from '../runtime/mount-points.js';
 import { writeNetworkFiles } from '../runtime/network-files.js';
 import { chooseRuntime, type OciRuntime } from '../runtime/oci-runtime.js';
 import { resolveUser } from '../runtime/user.js';
-import { announceContainer, attachNetworks, networkFiles } from './container-network.js';
+import { announceContainer, attachNetworks, networkFiles, openNetwork } from './container-network.js';
 import type { Store } from './store.js';
 
 export interface PrepareOptions {
@@ -30,6 +30,11 @@ export interface PreparedContainer {
   readonly rootfs: string;
   /** Where its command starts. */
   readonly cwd: string;
+  /**
+   * Settles when it is on its networks, which takes as long as the runtime's `create` and goes on beside it. To be awaited before the
+   * start, and before anything is given back.
+   */
+  readonly networked: Promise<void>;
 }
 
 /** The caller holds the container's lock, and calls `releaseResources` when this or the start throws. */
@@ -62,9 +67,8 @@ export async function prepareContainer(
     volatile: hostConfig.AutoRemove || (hostConfig.Volatile ?? false),
   });
   const accounts = { passwd: readBeneath(rootfs, '/etc/passwd'), group: readBeneath(rootfs, '/etc/group') };
-  const network = await attachNetworks(store, record, hostConfig);
-  writeNetworkFiles(records.path(id), networkFiles(settings, hostConfig, network));
-  if (network !== undefined) await announceContainer(id);
+  writeNetworkFiles(records.path(id), networkFiles(settings, hostConfig));
+  const networkNamespace = await openNetwork(id, hostConfig);
   const { default: defaultSeccomp } = await import('../runtime/seccomp-default.json', {
     with: { type: 'json' },
   });
@@ -81,12 +85,24 @@ export async function prepareContainer(
       'resolv.conf': record.ResolvConfPath,
     },
     defaultSeccomp,
-    ...(network === undefined ? {} : { networkNamespace: network.namespace }),
+    ...(networkNamespace === undefined ? {} : { networkNamespace }),
     ...(hostConfig.Init ? { init: findInit(options.searchPath) } : {}),
     ...(options.consoleSize === undefined ? {} : { consoleSize: options.consoleSize }),
     host,
   });
   for (const warning of warnings) options.onWarning?.(warning);
   writeBundle(directory, spec, runtime);
-  return { runtime, bundle: directory, rootfs, cwd: spec.process.cwd };
+  const networked = networkNamespace === undefined ? Promise.resolve() : joinNetworks(store, records, record);
+  networked.catch(() => {}); // told where it is awaited
+  return { runtime, bundle: directory, rootfs, cwd: spec.process.cwd, networked };
+}
+
+/** Its files are bind mounted by then, so they are written in place. */
+async function joinNetworks(store: Store, records: ContainerStore, record: ContainerRecord): Promise<void> {
+  const hostConfig = records.hostConfig(record.ID);
+  const attached = await attachNetworks(store, record, hostConfig);
+  writeNetworkFiles(records.path(record.ID), networkFiles(record.Config, hostConfig, attached), {
+    inPlace: true,
+  });
+  await announceContainer(record.ID);
 }

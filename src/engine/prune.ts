@@ -16,6 +16,8 @@ import type { Store } from './store.js';
 export interface PruneOptions {
   /** Every image without a container, not only nameless ones. */
   readonly all?: boolean;
+  /** Of the images that could go, only so many that all layers take at most these bytes; the least recently used go. */
+  readonly keepStorage?: number;
   readonly filters: Filters;
   readonly containers: readonly ContainerUse[];
   /** Milliseconds since the epoch. */
@@ -51,25 +53,13 @@ export function prunable(
 export async function pruneImages(store: Store, options: PruneOptions): Promise<PruneResult> {
   const before = totalSize(store);
   const removed: Removed[] = [];
-  const used = new Set(options.containers.map((container) => container.image));
-  const wanted = (image: NamedImage) =>
-    (options.all || isDangling(image)) &&
-    image.children.length === 0 &&
-    !used.has(image.id) &&
-    prunable(options.filters, options.now, image.config.created, image.config.config?.Labels);
-  for (const { id, tags, digests } of [...readImages(store).images.values()].filter(wanted)) {
-    for (const name of [...tags, ...digests]) {
-      await store.tags.update({ remove: [name] });
-      recordImageEvent(store, 'untag', id, name);
-    }
-    removed.push(...[...tags, ...digests].map((name) => ({ untagged: name })));
-    // An image may have gone with a child that was removed before it.
-    if (store.images.get(id) === undefined) continue;
-    try {
-      removed.push(...(await removeImage(store, id, { containers: options.containers })));
-    } catch (error) {
-      if (!(error instanceof GantryError && error.code === 'ERR_CONFLICT')) throw error;
-    }
+  if (options.keepStorage === undefined) {
+    for (const image of candidates(store, options))
+      removed.push(...(await removeWhole(store, image, options)));
+  } else {
+    // What no image needs goes first: it must not cost one that somebody may want again.
+    await removeLooseLayers(store);
+    removed.push(...(await shrink(store, options.keepStorage, options)));
   }
   await store.layers.sweep();
   await removeLooseLayers(store);
@@ -78,6 +68,65 @@ export async function pruneImages(store: Store, options: PruneOptions): Promise<
   const reclaimed = before - totalSize(store) + removePartials(store);
   recordPrune(store, 'image', reclaimed);
   return { removed, reclaimed };
+}
+
+/** Images that nothing stands on, neither a container nor an image that was made of it. */
+function candidates(
+  store: Store,
+  { all, keepStorage, containers, filters, now }: PruneOptions,
+): NamedImage[] {
+  const used = new Set(containers.map((container) => container.image));
+  return [...readImages(store).images.values()].filter(
+    (image) =>
+      (all || keepStorage !== undefined || isDangling(image)) &&
+      image.children.length === 0 &&
+      !used.has(image.id) &&
+      prunable(filters, now, image.config.created, image.config.config?.Labels),
+  );
+}
+
+/** The least recently used first, until the layers take at most `keep` bytes; a parent once its children are gone. */
+async function shrink(store: Store, keep: number, options: PruneOptions): Promise<Removed[]> {
+  const sizes = new Map(
+    store.layers.db.list().map((id) => [id as string, store.layers.db.get(id)?.size ?? 0]),
+  );
+  let left = [...sizes.values()].reduce((sum, size) => sum + size, 0);
+  const removed: Removed[] = [];
+  for (let before = -1; left > keep && removed.length > before; ) {
+    before = removed.length;
+    const images = candidates(store, options).map((image) => ({
+      image,
+      used: store.images.lastUsed(image.id),
+    }));
+    for (const { image } of images.sort((a, b) => a.used - b.used)) {
+      if (left <= keep) break;
+      const gone = await removeWhole(store, image, options);
+      for (const record of gone) if ('deleted' in record) left -= sizes.get(record.deleted) ?? 0;
+      removed.push(...gone);
+    }
+  }
+  return removed;
+}
+
+/** With all its names. Nothing when it went before, with a child. */
+async function removeWhole(
+  store: Store,
+  { id, tags, digests }: NamedImage,
+  { containers }: PruneOptions,
+): Promise<Removed[]> {
+  const names = [...tags, ...digests];
+  for (const name of names) {
+    await store.tags.update({ remove: [name] });
+    recordImageEvent(store, 'untag', id, name);
+  }
+  const removed: Removed[] = names.map((untagged) => ({ untagged }));
+  if (store.images.get(id) === undefined) return removed;
+  try {
+    removed.push(...(await removeImage(store, id, { containers })));
+  } catch (error) {
+    if (!(error instanceof GantryError && error.code === 'ERR_CONFLICT')) throw error;
+  }
+  return removed;
 }
 
 const totalSize = (store: Store): number =>

@@ -74,7 +74,7 @@ export function targetOf(reference: Reference, image: ResolvedImage): PullTarget
 /** The layers with what the store has of them. A parked layer needs no fetching either. */
 export function resolvedLayers(store: Store, target: PullTarget): ResolvedLayer[] {
   return target.layers.map(({ digest, diffID, chainID, size }) => {
-    const here = store.layers.get(chainID) !== undefined || store.layers.parked(chainID) !== undefined;
+    const here = store.layers.isWhole(chainID) || store.layers.parked(chainID) !== undefined;
     return { digest, diffID, chainID, size, state: here ? 'exists' : 'fetch' };
   });
 }

@@ -172,6 +172,7 @@ async function publish(store: Store, reference: Reference, target: PullTarget): 
       await store.tags.update({ set: names.map((name) => ({ reference: name, imageID })) });
       store.images.setLastUpdated(imageID, new Date());
     }
+    store.images.setLastUsed(imageID, new Date());
     return { reference, imageID, digest: image.topDigest, upToDate };
   } finally {
     lock.release();

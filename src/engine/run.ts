@@ -155,12 +155,14 @@ async function begin(
 ): Promise<Begun> {
   const self = identify(process.pid)!;
   transition(record.State, { to: 'start', at: '', process: self, supervisor: self }); // refused before anything is done
+  let networked: Promise<void> | undefined;
   try {
     const size = options.terminalSize?.();
     const prepared = await prepareContainer(store, records, record, {
       ...options,
       ...(size === undefined ? {} : { consoleSize: size }),
     });
+    networked = prepared.networked;
     const launched = await launch({
       ...prepared,
       id: record.ID,
@@ -170,6 +172,7 @@ async function begin(
     });
     const log = await logOutput(records, record, launched);
     await options.onReady?.(record.ID);
+    await networked;
     const attached = attach(launched, record, options);
     await launched.start().catch((error: unknown) => {
       attached.detach();
@@ -191,6 +194,7 @@ async function begin(
     await startHealthMonitor(store, [running]);
     return { launched, log, ...attached };
   } catch (error) {
+    await networked?.catch(() => {}); // nothing comes to it any more
     await releaseResources(store, record.ID);
     const message = error instanceof Error ? error.message : String(error);
     await conclude(store, records, record, { to: 'failed', exitCode: startExitCode(error), error: message });

@@ -102,8 +102,10 @@ export async function bringUp(
   options: DetachedOptions,
 ): Promise<ContainerRecord> {
   const { ID: id, Config: settings } = record;
+  let networked: Promise<void> | undefined;
   try {
     const prepared = await prepareContainer(store, records, record, options);
+    networked = prepared.networked;
     const exits = exitDirectory(store.root);
     mkdirSync(exits, { recursive: true, mode: 0o700 });
     rmSync(join(exits, id), { force: true });
@@ -127,6 +129,7 @@ export async function bringUp(
     });
     if (typeof log === 'object') keepShimLog(records.path(id));
     options.onCreated?.(prepared.bundle);
+    await networked;
     await supervised.start();
     const at = new Date().toISOString();
     const { process: first, shim } = supervised;
@@ -145,6 +148,7 @@ export async function bringUp(
     await startHealthMonitor(store, [running]);
     return running;
   } catch (error) {
+    await networked?.catch(() => {}); // nothing comes to it any more
     await releaseResources(store, id);
     throw error;
   }

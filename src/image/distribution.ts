@@ -7,7 +7,7 @@
  *
  * These are hints, so a damaged file reads as absent and is replaced.
  */
-import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import * as v from 'valibot';
 import { writeFileAtomic } from '../core/atomic.js';
@@ -77,6 +77,26 @@ export class DistributionMaps {
     rmSync(this.#path('v2metadata-by-diffid', diffID), { force: true });
   }
 
+  /** Files that are not what they should be, relative to this directory. */
+  damaged(): string[] {
+    return (['diffid-by-digest', 'v2metadata-by-diffid'] as const).flatMap((map) =>
+      (['sha256', 'sha512'] as const).flatMap((algorithm) =>
+        namesIn(join(this.#directory, map, algorithm))
+          .filter((hex) => !this.#isSound(map, `${algorithm}:${hex}`))
+          .map((hex) => join(map, algorithm, hex)),
+      ),
+    );
+  }
+
+  #isSound(map: 'diffid-by-digest' | 'v2metadata-by-diffid', key: string): boolean {
+    try {
+      if (map === 'diffid-by-digest') return this.diffIDOf(parseDigest(key)) !== undefined;
+      return this.#sources(parseDiffID(key)).length > 0;
+    } catch {
+      return false;
+    }
+  }
+
   #sources(diffID: DiffID): Sources {
     try {
       const text = readFileSync(this.#path('v2metadata-by-diffid', diffID), 'utf8');
@@ -97,4 +117,8 @@ export class DistributionMaps {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
     writeFileAtomic(path, text, { mode: 0o644 });
   }
+}
+
+function namesIn(directory: string): string[] {
+  return existsSync(directory) ? readdirSync(directory).sort() : [];
 }

@@ -4,12 +4,13 @@
  *   imagedb/content/sha256/<image id hex>                 the config, byte for byte; its sha256 is its name
  *   imagedb/metadata/sha256/<image id hex>/parent         "sha256:…", of images that were committed or built here
  *   imagedb/metadata/sha256/<image id hex>/lastUpdated    RFC 3339 time of the last tagging
+ *   imagedb/metadata/sha256/<image id hex>/lastUsed       ours: RFC 3339 time of the last pull, or of a container's birth or end
  *   imagedb/metadata/sha256/<image id hex>/manifest       gantry's own: the manifest it was last pulled by, after a line
  *                                                         with its media type; a push of what a registry has stays the same
  *
  * Invariant: `get` never returns bytes whose digest is not the id.
  */
-import { mkdirSync, readdirSync, readFileSync, rmSync, unlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeFileAtomic } from '../core/atomic.js';
 import { hexOf, type ImageID, imageIDOf, parseImageID } from '../core/digest/digest.js';
@@ -77,8 +78,10 @@ export class ImageDB {
     };
   }
 
+  /** True when its config is there, and is what it is named for. */
   has(id: ImageID): boolean {
-    return readIfThere(join(this.#content, hexOf(id))) !== undefined;
+    const bytes = readIfThere(join(this.#content, hexOf(id)));
+    return bytes !== undefined && imageIDOf(bytes) === id;
   }
 
   /** Stores a config as it was received; the id is the digest of its bytes. Storing it twice changes nothing. */
@@ -123,6 +126,19 @@ export class ImageDB {
     this.#writeMetadata(id, 'lastUpdated', time.toISOString());
   }
 
+  /** Does nothing for an image that is not there: a container may outlive it. */
+  setLastUsed(id: ImageID, time: Date): void {
+    if (existsSync(join(this.#content, hexOf(id)))) this.#writeMetadata(id, 'lastUsed', time.toISOString());
+  }
+
+  /** Milliseconds since the epoch of the last use or tagging; 0 when nobody wrote it down. */
+  lastUsed(id: ImageID): number {
+    const times = (['lastUsed', 'lastUpdated'] as const).map((key) =>
+      Date.parse(this.#readMetadata(id, key) ?? ''),
+    );
+    return Math.max(0, ...times.filter((time) => !Number.isNaN(time)));
+  }
+
   setParent(id: ImageID, parent: ImageID): void {
     this.#writeMetadata(id, 'parent', parent);
   }
@@ -149,13 +165,17 @@ export class ImageDB {
     }
   }
 
-  #readMetadata(id: ImageID, key: 'parent' | 'lastUpdated'): string | undefined {
+  #readMetadata(id: ImageID, key: 'parent' | 'lastUpdated' | 'lastUsed'): string | undefined {
     return readIfThere(join(this.#metadata, hexOf(id), key))
       ?.toString()
       .trim();
   }
 
-  #writeMetadata(id: ImageID, key: 'parent' | 'lastUpdated' | 'manifest', value: string | Uint8Array): void {
+  #writeMetadata(
+    id: ImageID,
+    key: 'parent' | 'lastUpdated' | 'lastUsed' | 'manifest',
+    value: string | Uint8Array,
+  ): void {
     const directory = join(this.#metadata, hexOf(id));
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     writeFileAtomic(join(directory, key), value);

@@ -23,6 +23,7 @@ import { procPath, XattrSetter } from './xattr-setter.js';
 
 /** Modes with set-id bits: chown clears them, and mkdir does not take them. */
 const SETID = 0o6000;
+const SETGID = 0o2000;
 const FILE_FLAGS = O.WRONLY | O.CREAT | O.EXCL | O.NOFOLLOW | O.CLOEXEC;
 
 export interface Extracted {
@@ -48,6 +49,8 @@ export class Extractor {
   readonly #dirTimes = new Map<string, readonly [seconds: number, nanos: number]>();
   #fd = -1;
   #entry: TarEntry | undefined;
+  /** A directory with the set-group-ID bit is there: what is made in one takes its group, and a directory the bit. */
+  #inheriting = false;
 
   constructor(diff: string, onReplace: OnReplace) {
     this.#dirs = new LayerDirs(diff, this.#xattrs);
@@ -183,7 +186,7 @@ export class Extractor {
 
   #file(entry: TarEntry, path: string, parent: number, name: Uint8Array): void {
     this.#fd = this.#create(path, parent, () => at.open(parent, name, FILE_FLAGS, entry.mode));
-    if (entry.uid === 0 && entry.gid === 0) return;
+    if (!this.#owned(entry)) return;
     this.#check(at.fchown(this.#fd, entry.uid, entry.gid), 'chown', path);
     if (entry.mode & SETID) this.#check(at.fchmod(this.#fd, entry.mode), 'chmod', path);
   }
@@ -205,16 +208,23 @@ export class Extractor {
 
   #ownDirectory(entry: TarEntry, path: string, parent: number, name: Uint8Array): void {
     this.#dirs.implicit.delete(path);
-    if (entry.uid !== 0 || entry.gid !== 0 || path === '') {
+    if (this.#owned(entry) || path === '') {
       this.#check(at.chown(parent, name, entry.uid, entry.gid, AT_SYMLINK_NOFOLLOW), 'chown', path);
     }
-    if (entry.mode & SETID || path === '') this.#check(at.chmod(parent, name, entry.mode, 0), 'chmod', path);
+    if (entry.mode & SETGID) this.#inheriting = true;
+    if (entry.mode & SETID || path === '' || this.#inheriting)
+      this.#check(at.chmod(parent, name, entry.mode, 0), 'chmod', path);
     if (entry.xattrs !== undefined) this.#xattrs.setByName(parent, name, entry.xattrs, entry.name);
     this.#dirTimes.set(path, [entry.mtime, entry.mtimeNanos]);
   }
 
+  /** True when it is not root's by being made. */
+  #owned(entry: TarEntry): boolean {
+    return entry.uid !== 0 || entry.gid !== 0 || this.#inheriting;
+  }
+
   #finishByName(entry: TarEntry, path: string, parent: number, name: Uint8Array): void {
-    if (entry.uid !== 0 || entry.gid !== 0) {
+    if (this.#owned(entry)) {
       this.#check(at.chown(parent, name, entry.uid, entry.gid, AT_SYMLINK_NOFOLLOW), 'chown', path);
       if (entry.type !== 'symlink' && entry.mode & SETID)
         this.#check(at.chmod(parent, name, entry.mode, 0), 'chmod', path);

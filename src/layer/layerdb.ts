@@ -22,14 +22,15 @@ import {
   readFileSync,
   renameSync,
   rmSync,
-  statSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { type ChainID, type DiffID, hexOf, parseChainID, parseDiffID } from '../core/digest/digest.js';
-import { errnoCode, isGantryError } from '../core/errors.js';
+import { writeFileAtomic } from '../core/atomic.js';
+import { type ChainID, type DiffID, hexOf, parseChainID } from '../core/digest/digest.js';
+import { errnoCode } from '../core/errors.js';
 import { type CacheID, parseCacheID } from '../core/ids.js';
 import { LayerMounts } from './layer-mounts.js';
+import { type LayerEntry, readEntry } from './layerdb-entry.js';
 
 export interface LayerRecord {
   readonly chainID: ChainID;
@@ -67,6 +68,11 @@ export class LayerDB {
     return readRecord(chainID, join(this.#layers, hexOf(chainID)));
   }
 
+  /** What can be read of an entry, and what is wrong with it. */
+  entry(chainID: ChainID): LayerEntry {
+    return readEntry(join(this.#layers, hexOf(chainID)));
+  }
+
   tarSplit(chainID: ChainID): string {
     return join(this.#layers, hexOf(chainID), 'tar-split.json.gz');
   }
@@ -99,6 +105,29 @@ export class LayerDB {
     this.#moveAway(hex)?.finish();
     renameSync(transaction, join(this.#layers, hex));
     return record;
+  }
+
+  /** Writes what an entry should say, file by file, each by rename; `tarSplit` is a file to take instead of its own. */
+  mend(record: LayerRecord, tarSplit?: string): void {
+    const directory = join(this.#layers, hexOf(record.chainID));
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    if (tarSplit !== undefined) {
+      const fresh = join(directory, '.tmp-tar-split');
+      rmSync(fresh, { force: true });
+      linkSync(tarSplit, fresh);
+      renameSync(fresh, this.tarSplit(record.chainID));
+    }
+    const values = {
+      size: String(record.size),
+      'cache-id': record.cacheID,
+      diff: record.diffID,
+      parent: record.parent,
+    } as const;
+    for (const [name, value] of Object.entries(values)) {
+      const file = join(directory, name);
+      if (value === undefined) rmSync(file, { force: true });
+      else if (read(file) !== value) writeFileAtomic(file, value, { ...MODE, sync: true });
+    }
   }
 
   /** Takes the entry out by rename; undefined when there is none. The caller removes the driver's part, then finishes. */
@@ -151,22 +180,8 @@ function removalAt(directory: string): Removal {
 }
 
 function readRecord(chainID: ChainID, directory: string): LayerRecord | undefined {
-  const [cacheID, diffID, size] = ['cache-id', 'diff', 'size'].map((name) => read(join(directory, name)));
-  if (!cacheID || !diffID || !/^\d+$/.test(size ?? '')) return undefined;
-  try {
-    if (statSync(join(directory, 'tar-split.json.gz')).size === 0) return undefined;
-    const parent = names(directory).includes('parent') ? read(join(directory, 'parent')) : undefined;
-    return {
-      chainID,
-      diffID: parseDiffID(diffID),
-      ...(parent === undefined ? {} : { parent: parseChainID(parent) }),
-      cacheID: parseCacheID(cacheID),
-      size: Number(size),
-    };
-  } catch (error) {
-    if (errnoCode(error) === 'ENOENT' || isGantryError(error)) return undefined;
-    throw error;
-  }
+  const { faults, ...entry } = readEntry(directory);
+  return faults.length > 0 ? undefined : ({ chainID, ...entry } as LayerRecord);
 }
 
 /** The text of a small file; '' when it is not there, which the reader rule treats like an empty one. */

@@ -53,6 +53,16 @@ export interface PublishOptions {
   readonly pending: PendingPaths;
 }
 
+/** Something that is not as the driver left it. */
+export interface DriverFault {
+  /** Relative to the driver's directory. */
+  readonly path: string;
+  readonly expected: string;
+  readonly found: string;
+  /** The files themselves are gone: links can be mended, this cannot. */
+  readonly lost?: boolean;
+}
+
 /** `GraphDriver.Data` of docker inspect. A base layer has no LowerDir. */
 export interface GraphDriverData {
   readonly LowerDir?: string;
@@ -82,11 +92,23 @@ export interface LayerDriver {
   publish(options: PublishOptions): Promise<void>;
   /** True when the layer is whole enough to be a parent or to be mounted, and stands on `parent`. */
   has(id: CacheID, parent: CacheID | undefined): boolean;
+  /** What is wrong around the files of a layer or write layer that is to stand on `parent`. */
+  faults(id: CacheID, parent: CacheID | undefined): DriverFault[];
+  /** Puts that right, but for files that are lost. What it stands on comes first. */
+  mend(id: CacheID, parent: CacheID | undefined): void;
+  /**
+   * `publish` for an id that is in use: the damaged files are exchanged for the staged ones in one step, and are in the
+   * staged directory afterwards. Links are mended. It must not be mounted, nor what stands on it.
+   */
+  replace(options: PublishOptions): Promise<void>;
+  isMounted(id: CacheID): Promise<boolean>;
   /** What a layer or write layer stands on, top first. ERR_STORE_CORRUPT when its links are damaged. */
   below(id: CacheID): CacheID[];
   remove(id: CacheID): Promise<void>;
   /** Everything the driver keeps, write layers included. */
   list(): CacheID[];
+  /** Leftovers beside the directories: links that nothing names. Paths relative to the driver's directory. */
+  loose(): string[];
   /** Drops leftovers that only who holds the store alone may touch; tells how many there were. */
   tidy(): number;
   /** The directory that holds a layer's own files. */

@@ -32,12 +32,14 @@ import { errnoCode, GantryError } from '../core/errors.js';
 import { type CacheID, type ContainerID, newCacheID, parseCacheID } from '../core/ids.js';
 import type {
   ContainerLayers,
+  DriverFault,
   GraphDriverData,
   LayerDriver,
   MountOptions,
   PublishOptions,
 } from './driver.js';
 import { writeInitStubs } from './init-stubs.js';
+import { linkFaults, looseLinks, mendLinks } from './link-check.js';
 import { lowersAbove, newLink, readLink, readLowers, resolveLink } from './links.js';
 import { forgetVolatile, markVolatile } from './volatile-mark.js';
 
@@ -89,6 +91,37 @@ export class Overlay2 implements LayerDriver {
     });
   }
 
+  async replace({ id, staged, parent, pending }: PublishOptions): Promise<void> {
+    const directory = this.#dir(id);
+    const lowers = parent === undefined ? [] : lowersAbove(this.#dir(parent));
+    const diff = join(staged, 'diff');
+    const { settle } = await import('./settle.js');
+    settle(
+      diff,
+      lowers.map((lower) => this.files(resolveLink(this.#home, lower))),
+      pending,
+    );
+    mkdirSync(directory, { recursive: true, mode: 0o710 });
+    writeFileSync(join(directory, 'committed'), '', { mode: 0o600 });
+    const { exchange } = await import('../core/fsops/exchange.js');
+    if (existsSync(this.files(id))) exchange(diff, this.files(id));
+    else renameSync(diff, this.files(id));
+    this.mend(id, parent);
+  }
+
+  faults(id: CacheID, parent: CacheID | undefined): DriverFault[] {
+    return linkFaults(this.#home, id, parent);
+  }
+
+  mend(id: CacheID, parent: CacheID | undefined): void {
+    mendLinks(this.#home, id, parent);
+  }
+
+  async isMounted(id: CacheID): Promise<boolean> {
+    const { isMounted } = await import('./overlay-mount.js');
+    return isMounted(join(this.#dir(id), 'merged'));
+  }
+
   has(id: CacheID, parent: CacheID | undefined): boolean {
     try {
       return (
@@ -132,11 +165,14 @@ export class Overlay2 implements LayerDriver {
       .map((name) => parseCacheID(name));
   }
 
+  loose(): string[] {
+    return looseLinks(this.#home).map((name) => join('l', name));
+  }
+
   tidy(): number {
-    const links = this.#names(join(this.#home, 'l')).map((name) => join(this.#home, 'l', name));
-    const dangling = links.filter((link) => !existsSync(link));
-    for (const link of dangling) rmSync(link, { force: true });
-    return dangling.length;
+    const loose = this.loose();
+    for (const link of loose) rmSync(join(this.#home, link), { recursive: true, force: true });
+    return loose.length;
   }
 
   files(id: CacheID): string {

@@ -137,6 +137,26 @@ export class RegistryClient {
     return parseDigest(header, `${session.what}: Docker-Content-Digest`);
   }
 
+  /** Where a blob can be had, and its size there. Throws as `resolve`; ERR_REGISTRY where no size is told. */
+  async blob(
+    repository: Reference,
+    digest: Digest,
+    options: Pick<ResolveOptions, 'signal'> = {},
+  ): Promise<{ readonly source: BlobSource; readonly size: number }> {
+    const session = await this.#open(repository, options.signal);
+    const { headers } = await this.#ask(session, false, (endpoint) => ({
+      url: blobURL(endpoint, session.reference.path, digest),
+      what: `blob ${digest}`,
+      limit: 0,
+      method: 'HEAD',
+    }));
+    const size = Number(headers['content-length'] ?? Number.NaN);
+    if (!Number.isSafeInteger(size)) {
+      throw new GantryError('ERR_REGISTRY', `blob ${digest}: expected a content-length, found none`);
+    }
+    return { source: await this.#source(session), size };
+  }
+
   /** Ends kept connections. */
   close(): void {
     this.#http.close();

@@ -17,12 +17,15 @@ import { parseImageConfig } from '../core/oci/image-config.js';
 import { MEDIA_TYPE } from '../core/oci/media-types.js';
 import type { FileRange, LayoutArchive } from './layout-archive.js';
 
-export const dockerArchiveSchema = v.array(
-  v.object({
-    Config: v.string(),
-    RepoTags: v.optional(v.nullable(v.array(v.string()))),
-    Layers: v.pipe(v.array(v.string()), v.maxLength(LIMITS.layers)),
-  }),
+export const dockerArchiveSchema = v.pipe(
+  v.array(
+    v.object({
+      Config: v.string(),
+      RepoTags: v.optional(v.nullable(v.array(v.string()))),
+      Layers: v.pipe(v.array(v.string()), v.maxLength(LIMITS.layers)),
+    }),
+  ),
+  v.maxLength(LIMITS.indexEntries),
 );
 export type DockerArchive = v.InferOutput<typeof dockerArchiveSchema>;
 

@@ -4,7 +4,7 @@
  * it finds itself under its address, and name servers that it can reach: one on the host's loopback is not there.
  * `--dns`, `--dns-search` and `--dns-option` each replace the lines of their kind.
  */
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeFileAtomic } from '../core/atomic.js';
 import { HOST_GATEWAY } from './flags/name-resolution.js';
@@ -106,8 +106,15 @@ function reachable(resolvConf: string): string {
   return lines.some((line) => /^\s*nameserver\s/.test(line)) ? lines.join('\n') : '';
 }
 
-/** Writes them, readable by every user of the container. */
-export function writeNetworkFiles(directory: string, options: NetworkFiles): void {
+/** Writes them, readable by every user of the container; `inPlace` where it has them bind mounted already. */
+export function writeNetworkFiles(
+  directory: string,
+  options: NetworkFiles,
+  { inPlace = false }: { readonly inPlace?: boolean } = {},
+): void {
   const texts = networkTexts(options);
-  for (const name of FILES) writeFileAtomic(join(directory, name), texts[name], { mode: 0o644 });
+  for (const name of FILES) {
+    if (inPlace) writeFileSync(join(directory, name), texts[name]);
+    else writeFileAtomic(join(directory, name), texts[name], { mode: 0o644 });
+  }
 }

@@ -314,11 +314,10 @@ describe.skipIf(why !== undefined)(`network${why ? ` (skipped: ${why})` : ''}`, 
       '--network',
       'bridge',
       image,
-      'busybox',
-      'nc',
-      '-l',
-      '-p',
-      '80',
+      'sh',
+      '-c',
+      // nc ends with its stdin, so it gets one that does not end.
+      'busybox mkfifo /f && exec 3<>/f && exec busybox nc -l -p 80 <&3',
     );
     child.stdout!.resume();
     const address = await eventually(

@@ -151,25 +151,34 @@ describe('layer store', () => {
 
 describe('reader rule', () => {
   it.each([
-    ['an empty cache-id', (a: Layer) => writeFileSync(layerdb(a, 'cache-id'), '')],
-    ['an empty link', (a: Layer) => writeFileSync(join(root.path, 'overlay2', a.cacheID, 'link'), '')],
-    ['no files', (a: Layer) => rmSync(store.driver.files(a.cacheID), { recursive: true })],
-    ['no entry', (a: Layer) => rmSync(layerdb(a), { recursive: true })],
-  ])('a layer with %s is missing, with all above it, and both can be committed again', async (_, damage) => {
-    const a = await commitFiles(store, A);
-    const b = await commitFiles(store, B, a);
-    damage(a);
-    for (const { chainID } of [a, b]) expect(store.layers.get(chainID)).toBeUndefined();
-    expect(store.layers.list()).toEqual([]);
-    expect(() => store.layers.chain(b.chainID)).toThrow(expect.objectContaining({ code: 'ERR_NOT_FOUND' }));
-    const newA = await commitFiles(store, A);
-    expect(store.layers.get(b.chainID)).toBeUndefined(); // it stands on the directory that is gone
-    const newB = await commitFiles(store, B, newA);
-    expect(store.layers.chain(newB.chainID)).toEqual([newB, newA]);
-    await store.layers.removeUnreferenced();
-    expect(store.driver.list().sort()).toEqual([newA.cacheID, newB.cacheID].sort());
-    expectClean();
-  });
+    ['an empty cache-id', 'gone', (a: Layer) => writeFileSync(layerdb(a, 'cache-id'), '')],
+    [
+      'an empty link',
+      'kept',
+      (a: Layer) => writeFileSync(join(root.path, 'overlay2', a.cacheID, 'link'), ''),
+    ],
+    ['no files', 'kept', (a: Layer) => rmSync(store.driver.files(a.cacheID), { recursive: true })],
+    ['no entry', 'gone', (a: Layer) => rmSync(layerdb(a), { recursive: true })],
+  ])(
+    'a layer with %s is missing, with all above it, and both can be committed again',
+    async (_, place, damage) => {
+      const a = await commitFiles(store, A);
+      const b = await commitFiles(store, B, a);
+      damage(a);
+      for (const { chainID } of [a, b]) expect(store.layers.get(chainID)).toBeUndefined();
+      expect(store.layers.list()).toEqual([]);
+      expect(() => store.layers.chain(b.chainID)).toThrow(expect.objectContaining({ code: 'ERR_NOT_FOUND' }));
+      const newA = await commitFiles(store, A);
+      // Where its directory is known it got its files there, and what stands on it is whole with it.
+      expect(store.layers.get(b.chainID)).toEqual(place === 'kept' ? b : undefined);
+      expect(newA.cacheID === a.cacheID).toBe(place === 'kept');
+      const newB = await commitFiles(store, B, newA);
+      expect(store.layers.chain(newB.chainID)).toEqual([newB, newA]);
+      await store.layers.removeUnreferenced();
+      expect(store.driver.list().sort()).toEqual([newA.cacheID, newB.cacheID].sort());
+      expectClean();
+    },
+  );
 });
 
 /** Each state that a kill can leave, made by hand; then a sweep and a new commit, as the next pull does. */

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type ImageID, shortID } from '../../src/core/digest/digest.js';
-import { newContainerID } from '../../src/core/ids.js';
+import { type ContainerID, newContainerID } from '../../src/core/ids.js';
 import { parseFilters } from '../../src/engine/filters.js';
 import { pruneImages } from '../../src/engine/prune.js';
 import { type Removed, removeImage } from '../../src/engine/remove-image.js';
@@ -102,5 +102,55 @@ describe.skipIf(process.getuid?.() !== 0)('removal of images (needs root: layers
     const some = await pruneImages(store, { all: true, filters: new Map(), containers, now: Date.now() });
     expect(some.removed).toContainEqual({ untagged: 'base:1' });
     expect(store.images.list()).toEqual([id]);
+  });
+
+  describe('--keep-storage', () => {
+    const prune = (
+      keepStorage: number,
+      containers: { id: ContainerID; image: ImageID; running: boolean }[] = [],
+    ) => pruneImages(store, { keepStorage, filters: new Map(), containers, now: Date.now() });
+    /** Least recently used first, of 1000 bytes each; the first is what the others are measured from. */
+    const make = async () => {
+      await pruneImages(store, { all: true, filters: new Map(), containers: [], now: Date.now() });
+      const made: ImageID[] = [];
+      for (const name of ['one', 'two', 'three']) {
+        const layers = [{ [name]: name[0]!.repeat(1000) }];
+        made.push(await putImage(store, { layers, names: [`${name}:1`] }));
+      }
+      for (const [age, at] of [3, 2, 1].entries())
+        store.images.setLastUsed(made[age]!, new Date(Date.now() - at * 1000));
+      return made;
+    };
+
+    it('takes the least recently used until the rest fits', async () => {
+      const [one, two, three] = await make();
+      expect(await prune(3000)).toEqual({ removed: [], reclaimed: 0 });
+      const { removed, reclaimed } = await prune(2999);
+      expect(reclaimed).toBe(1000);
+      expect(removed.slice(0, 2)).toEqual([{ untagged: 'one:1' }, { deleted: one }]);
+      store.images.setLastUsed(two!, new Date()); // it was run
+      await prune(1000);
+      expect(store.images.list()).toEqual([two]);
+      expect(store.images.get(three!)).toBeUndefined();
+    });
+    it('counts a tagging as a use, and keeps what containers use', async () => {
+      const [one, two, three] = await make();
+      store.images.setLastUpdated(one!, new Date());
+      await prune(1000, [{ id: newContainerID(), image: two!, running: false }]);
+      expect(store.images.list().sort()).toEqual([two]);
+      expect([store.images.get(one!), store.images.get(three!)]).toEqual([undefined, undefined]);
+    });
+    it('takes layers of no image first, and a parent after its child', async () => {
+      const [one, two, three] = await make();
+      store.images.setParent(three!, two!);
+      await commitFiles(store, { loose: 'l'.repeat(500) });
+      expect(await prune(3000)).toEqual({ removed: [], reclaimed: 500 });
+      await prune(0);
+      expect([one, two, three].map((image) => store.images.get(image!))).toEqual([
+        undefined,
+        undefined,
+        undefined,
+      ]);
+    });
   });
 });

@@ -1,5 +1,5 @@
 /** What layers become on disk, in whatever order their entries come; and that their tar comes back from it. */
-import { statSync } from 'node:fs';
+import { lstatSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { rawHeader, withChecksum } from '../../bench/images/tar-header.js';
@@ -211,6 +211,20 @@ describe.skipIf(process.getuid?.() !== 0)('layers on disk (needs root)', () => {
     await box.write(tarOf([file(name, 'x'), file('1234567', 'flat')]));
     expect(box.shape()).toEqual(['1234567 file 4']);
   });
+  it('gives what lies in a set-group-ID directory the owner and mode of its header', async () => {
+    const inside = [file('d/file', 'x'), dir('d/sub', { mode: 0o755 }), symlink('d/link', 'file')];
+    await box.write(tarOf([dir('d', { mode: 0o2775, gid: 5678 }), ...inside]));
+    const modes = ['file', 'sub', 'link'].map((name) => {
+      const { gid, mode } = lstatSync(join(box.diff, 'd', name));
+      return [name, gid, mode & 0o7000];
+    });
+    expect(modes).toEqual([
+      ['file', 0, 0],
+      ['sub', 0, 0],
+      ['link', 0, 0],
+    ]);
+  });
+
   it('a sparse file has its holes on disk', async () => {
     await box.write(tarOf([sparse('x', 'tail', 2 ** 36)]));
     const { size, blocks } = statSync(join(box.diff, 'x'));

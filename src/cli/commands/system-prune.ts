@@ -1,12 +1,13 @@
 /** `gantry system prune`, `image prune` and `container prune`: removes what nothing uses, after asking. */
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { GantryError } from '../../core/errors.js';
 import { parseFilters } from '../../engine/filters.js';
 import type { Removed } from '../../engine/remove-image.js';
 import type { Store } from '../../engine/store.js';
+import { parseSize } from '../../runtime/flags/size.js';
 import { command, filterOption } from '../command.js';
 import { confirm } from '../confirm.js';
-import { humanSize } from '../render/units.js';
+import { bytesSize, humanSize } from '../render/units.js';
 import { openSessionStore, type Session } from '../session.js';
 
 interface PruneFlags {
@@ -14,6 +15,8 @@ interface PruneFlags {
   readonly force?: boolean;
   readonly filter?: readonly string[];
   readonly volumes?: boolean;
+  /** Bytes. */
+  readonly keepStorage?: number;
 }
 
 const SURE = 'Are you sure you want to continue?';
@@ -35,13 +38,18 @@ export const pruneCommand = (session: Session): Command =>
     });
 
 export const imagePruneCommand = (session: Session): Command =>
-  flags(command('prune', 'Remove unused images'), 'Remove all unused images, not just dangling ones').action(
-    async (given: PruneFlags) => {
+  flags(command('prune', 'Remove unused images'), 'Remove all unused images, not just dangling ones')
+    .addOption(
+      new Option(
+        '--keep-storage <bytes>',
+        'Remove the least recently used of all unused images until layers take at most so much',
+      ).argParser(parseSize),
+    )
+    .action(async (given: PruneFlags) => {
       const question = `WARNING! This will remove ${imagesOf(given)}.\n${SURE}`;
       if (!(given.force || (await confirm(session, question)))) return;
       reclaimed(session, await pruneImages(session, await openSessionStore(session), given));
-    },
-  );
+    });
 
 export const containerPruneCommand = (session: Session): Command =>
   flags(command('prune', 'Remove all stopped containers')).action(async (given: PruneFlags) => {
@@ -56,8 +64,12 @@ const flags = (made: Command, all?: string): Command =>
     .addOption(filterOption('--filter'))
     .option('-f, --force', 'Do not prompt for confirmation');
 
-const imagesOf = ({ all }: PruneFlags): string =>
-  all ? 'all images without at least one container associated to them' : 'all dangling images';
+const imagesOf = ({ all, keepStorage }: PruneFlags): string =>
+  keepStorage !== undefined
+    ? `the least recently used images without a container until layers take at most ${bytesSize(keepStorage)}`
+    : all
+      ? 'all images without at least one container associated to them'
+      : 'all dangling images';
 
 function systemWarning(given: PruneFlags): string {
   const { filter, volumes } = given;
@@ -121,6 +133,7 @@ async function pruneImages(session: Session, store: Store, given: PruneFlags): P
   try {
     const images = await engine.pruneImages(store, {
       all: given.all === true,
+      ...(given.keepStorage === undefined ? {} : { keepStorage: given.keepStorage }),
       filters: parseFilters(given.filter ?? []),
       containers: await containerUses(store),
       now: Date.now(),

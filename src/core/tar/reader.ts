@@ -103,6 +103,16 @@ export class TarReader {
     }
   }
 
+  /** Moves on as `write` does for so many bytes of contents, which lie elsewhere. ERR_LAYER_INVALID where none are due. */
+  skip(length: number): void {
+    if (this.#state !== 'data' || this.#segments !== undefined || length > this.#left) {
+      throw invalidTar(`${length} bytes of contents that no entry announces`, this.#offset);
+    }
+    this.#fileOffset += length;
+    this.#advance(length);
+    if (this.#left === 0) this.#endEntry();
+  }
+
   /** The stream ended. ERR_LAYER_INVALID when that was inside an entry; a missing end mark is accepted, as tar does. */
   finish(): void {
     const between = this.#state === 'trailer' || (this.#state === 'header' && this.#blockFill === 0);
