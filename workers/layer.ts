@@ -12,7 +12,6 @@
  */
 import type { SecureContext } from 'node:tls';
 import type { CompressionSpec } from '../src/core/compress/compression-spec.js';
-import { inflateFile } from '../src/core/compress/inflate-file.js';
 import type { OutputTarget } from '../src/core/compress/inflater.js';
 import { algorithmOf, type DiffID, type Digest } from '../src/core/digest/digest.js';
 import type { HashBackend } from '../src/core/digest/hasher.js';
@@ -124,8 +123,9 @@ async function inflate(
   try {
     const { input: buffer, contexts } = thread;
     const sink: ByteSink = (bytes, start, end) => pass.write(bytes, start, end);
-    if (local) readBlob({ range: source.file, buffer, sink, words });
-    else {
+    if (local) {
+      readBlob({ range: source.file, buffer, sink, words, decompressors: tools.decompressors });
+    } else {
       const { outcome } = await fetchBlob({ ...input, source, words, meter, buffer, contexts, sink });
       if (outcome === 'restart') return 'restart';
     }
@@ -287,16 +287,3 @@ export const layerBlob = task(async (input: BlobOutput): Promise<WrittenBlob> =>
     words: new ProgressWords(input.words),
   });
 });
-
-/** Decompresses a file into another; both are the main thread's. */
-export const inflateArchive = task(
-  async (input: {
-    readonly from: number;
-    readonly to: number;
-    readonly hash: HashBackend;
-    readonly words: SharedArrayBuffer;
-  }): Promise<number> => {
-    const { decompressors } = await toolsFor(input.hash);
-    return inflateFile({ ...input, decompressors, words: new ProgressWords(input.words) });
-  },
-);

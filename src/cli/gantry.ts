@@ -6,8 +6,8 @@
  *               process.js          the program
  *               process.js.1763771234567.run.cache    the functions that `run` called, once it has succeeded
  *
- * V8 takes a cache only for its own version and flags and for a source of the same length, any other is written anew; the
- * time of the program's file in the name keeps a rebuilt one apart.
+ * V8 takes a cache only for its own version and flags and for a source of the same length, any other is written anew. The name
+ * has the time at which the program's file came here: its mtime may be that of a package, the same for two versions.
  * Node has this itself from 22 on (module.enableCompileCache), but not in 20.
  */
 import { readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
@@ -17,7 +17,7 @@ import { Script } from 'node:vm';
 
 const file = join(__dirname, 'process.js');
 const [word = ''] = process.argv.slice(2);
-const cache = `${file}.${Math.trunc(statSync(file).mtimeMs)}.${/^[a-z]+$/.test(word) ? word : 'any'}.cache`;
+const cache = `${file}.${Math.trunc(statSync(file).ctimeMs)}.${/^[a-z]+$/.test(word) ? word : 'any'}.cache`;
 
 function cached(): Buffer | undefined {
   try {

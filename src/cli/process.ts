@@ -1,5 +1,6 @@
 /** The process: output, signals, exit status. main.ts does the rest. */
 import { availableParallelism } from 'node:os';
+import type { Writable } from 'node:stream';
 import { INTERRUPTED, main } from './main.js';
 import { DEFAULT_ROOT, type Session } from './session.js';
 
@@ -22,6 +23,7 @@ const READER_GONE = 141;
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(error.code === 'EPIPE' ? (process.exitCode ?? READER_GONE) : 1);
 });
+process.stderr.on('error', () => {}); // nobody is left to be told
 for (const name of ['SIGINT', 'SIGTERM'] as const) {
   process.on(name, () => {
     // A container in the foreground has taken the signals over (engine/forward-signals.ts).
@@ -30,6 +32,13 @@ for (const name of ['SIGINT', 'SIGTERM'] as const) {
     abort.abort();
   });
 }
-void main(session, process.argv.slice(2)).then((status) => {
+/** A pipe holds 64 KiB; what its reader has not taken yet would go with the process. */
+const taken = (stream: Writable): Promise<unknown> =>
+  new Promise((resolve) => {
+    stream.write('', resolve);
+  });
+void main(session, process.argv.slice(2)).then(async (status) => {
+  process.exitCode = status;
+  await Promise.all([taken(process.stdout), taken(process.stderr)]);
   process.exit(status);
 });

@@ -68,7 +68,8 @@ async function filled(sink: ArchiveSink, fill: Fill): Promise<void> {
 
 function opened(path: string, flags: string): number {
   try {
-    return openSync(path, flags, 0o644);
+    // As docker's: what an image holds is not for everybody.
+    return openSync(path, flags, 0o600);
   } catch (cause) {
     const errno = errnoCode(cause);
     if (errno === undefined) throw cause;

@@ -1,4 +1,5 @@
 /** `docker attach`: the streams of a detached container joined with the caller's, through its conmon. */
+import { once } from 'node:events';
 import { GantryError } from '../core/errors.js';
 import { type Attachment, attachTo } from '../runtime/attach-socket.js';
 import { bundleDirectory } from '../runtime/bundle-directory.js';
@@ -84,7 +85,10 @@ export async function joinContainer(
       );
     }
     if (typing) undo.push(passInput());
-    for await (const { stream, bytes } of attachment.output()) options[stream].write(bytes);
+    for await (const { stream, bytes } of attachment.output()) {
+      // A slow reader slows the container down, as a pipe of its own would, and does not fill our memory.
+      if (!options[stream].write(bytes)) await once(options[stream], 'drain');
+    }
   } finally {
     for (const step of undo.reverse()) step();
   }

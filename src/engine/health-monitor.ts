@@ -59,7 +59,10 @@ async function serve(store: Store, records: ContainerStore, signal: AbortSignal)
       else
         probes.set(
           id,
-          probe(store, records, record).finally(() => probes.delete(id)),
+          probe(store, records, record)
+            // One that cannot be probed, or written down (a full disk), leaves the others their checks.
+            .catch(() => sleep(LOOK_MS))
+            .finally(() => probes.delete(id)),
         );
     }
     const pause = sleep(next - now, undefined, { signal }).catch(() => {}); // aborted: the loop ends

@@ -7,6 +7,7 @@
  *   4. it is uploaded                                                                pushed
  */
 import type { CompressionSpec } from '../core/compress/compression-spec.js';
+import { sniffCompression } from '../core/compress/inflater.js';
 import type { ChainID, DiffID, Digest } from '../core/digest/digest.js';
 import { shortID } from '../core/digest/digest.js';
 import type { HashBackend } from '../core/digest/hasher.js';
@@ -116,14 +117,9 @@ async function described(o: PushLayerOptions, digest: Digest): Promise<Descripto
   const size = await findBlob(o.target, digest);
   if (size === undefined) return undefined;
   // The maps do not say how a blob is packed.
-  const format = formatOf(await blobStart(o.target, digest, 4));
-  if (o.exactly && format !== o.compression.format) return undefined;
+  const format = sniffCompression(await blobStart(o.target, digest, 4));
+  if (format === 'lz4' || (o.exactly && format !== o.compression.format)) return undefined;
   return { mediaType: LAYER_TYPE[format], digest, size };
-}
-
-function formatOf(start: Buffer): LayerCompression {
-  if (start.readUInt16BE(0) === 0x1f8b) return 'gzip';
-  return start.readUInt32LE(0) === 0xfd2fb528 ? 'zstd' : 'none';
 }
 
 async function packed(o: PushLayerOptions, tell: Tell): Promise<PushedLayer> {

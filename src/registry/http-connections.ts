@@ -20,6 +20,8 @@ import { openTunnel } from './tunnel.js';
 const CONNECT_TIMEOUT_MS = 30_000;
 /** Longest time without a byte. */
 const STALL_MS = 30_000;
+/** The same for the answer to a PUT: a registry in an object store copies a big blob to its place before it gives one. */
+const STORED_MS = 600_000;
 
 /** How to reach a host; an Endpoint is one. */
 export type Route = Partial<Pick<Endpoint, 'tls' | 'proxy' | 'headers' | 'connectTimeoutMs'>>;
@@ -144,7 +146,14 @@ function exchange(
       else socket.once(request.protocol === 'https:' ? 'secureConnect' : 'connect', connected);
     });
     request.once('close', connected);
-    request.setTimeout(STALL_MS, () => timeout(`nothing was sent for ${STALL_MS} ms`));
+    let patience = STALL_MS;
+    request.setTimeout(patience, () => timeout(`nothing was sent for ${patience} ms`));
+    if (request.method === 'PUT') {
+      request.once('finish', () => {
+        patience = STORED_MS;
+        request.setTimeout(patience);
+      });
+    }
     request.on('error', reject);
     request.once('response', resolve);
     if (typeof body !== 'object') {

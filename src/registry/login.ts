@@ -7,9 +7,9 @@
  * Invariant: everything else in the file stays as it was, and nothing secret reaches an error.
  */
 import { spawn } from 'node:child_process';
-import { mkdirSync, readFileSync } from 'node:fs';
+import { chownSync, existsSync, mkdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import * as v from 'valibot';
 import { writeFileAtomic } from '../core/atomic.js';
@@ -50,8 +50,12 @@ export function registryHost(server = ''): string {
   );
 }
 
+interface CheckOptions extends HttpOptions {
+  readonly signal?: AbortSignal;
+}
+
 /** Asks the registry whether the login is right: the file is written only then. ERR_UNAUTHORIZED, and what a request throws. */
-export async function checkLogin(host: string, login: Login, options: HttpOptions): Promise<void> {
+export async function checkLogin(host: string, login: Login, options: CheckOptions): Promise<void> {
   const env = options.env ?? process.env;
   const [endpoint] = (await new Hosts({ env }).endpoints({ domain: host, path: 'login' })).slice(-1);
   const credential: Credential = { kind: 'basic', ...login };
@@ -67,12 +71,12 @@ async function ping(
   http: HttpClient,
   endpoint: Endpoint,
   credential: Credential,
-  options: HttpOptions,
+  options: CheckOptions,
 ): Promise<void> {
   const state = { ...emptyAuthState(), credentials: new Map([[endpoint.host, credential]]) };
   const authorizer = new Authorizer(state, { ...options, actions: 'none' });
   await authorized(
-    { http, endpoint, authorizer, repository: '' },
+    { http, endpoint, authorizer, repository: '', signal: options.signal },
     { url: new URL(`${endpoint.base}/`), what: `login to ${endpoint.host}`, limit: LIMITS.errorBodyBytes },
   );
 }
@@ -143,9 +147,13 @@ function readConfig(env: NodeJS.ProcessEnv): { readonly file: string; readonly c
   }
 }
 
+/** A link stays a link, and under sudo a user's file stays the user's, who could not read it any more otherwise. */
 function writeConfig(file: string, config: ConfigFile): void {
-  mkdirSync(join(file, '..'), { recursive: true, mode: 0o700 });
-  writeFileAtomic(file, `${JSON.stringify(config, null, '\t')}\n`, { mode: 0o600, sync: true });
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  const target = existsSync(file) ? realpathSync(file) : file;
+  const owner = statSync(target, { throwIfNoEntry: false }) ?? statSync(dirname(target));
+  writeFileAtomic(target, `${JSON.stringify(config, null, '\t')}\n`, { mode: 0o600, sync: true });
+  if (process.getuid?.() === 0) chownSync(target, owner.uid, owner.gid);
 }
 
 async function callHelper(

@@ -37,7 +37,7 @@ export interface UploadOptions extends Conversation {
   readonly sleep?: Sleep;
 }
 
-/** True when the repository has the blob; its size then. Throws as `authorized`. */
+/** The blob's size, when the repository has it. Throws as `authorized`. */
 export async function findBlob(o: Conversation, digest: Digest): Promise<number | undefined> {
   try {
     const { headers } = await authorized(o, {
@@ -110,6 +110,8 @@ export async function uploadBlob(o: UploadOptions): Promise<void> {
       const told = retryAfterMs((error as GantryError).details.retryAfter as string | undefined, Date.now());
       await (o.sleep ?? sleep)(told ?? backoffMs(failures), o.signal);
       const state = location === undefined ? undefined : await uploaded(o, location);
+      // It may have put the blob in its place, and only its answer was lost.
+      if (state === undefined && (await findBlob(o, blob.digest)) === blob.size) return onProgress(blob.size);
       location = state?.location;
       sent = state?.offset ?? 0;
     }

@@ -31,8 +31,13 @@ describe('the code cache', () => {
     expect(start()).toBe('one process.js\n');
     expect(statSync(join(dir.path, caches()[0]!)).size).toBeGreaterThan(100);
     writeFileSync(program, 'console.log("two", require("node:path").basename(__filename));');
+    expect(start()).toBe('two process.js\n');
+    // As packages are made that are to be the same each time: all their files have one time.
     utimesSync(program, 1, 1);
     expect(start()).toBe('two process.js\n');
+    writeFileSync(program, 'console.log("six", require("node:path").basename(__filename));');
+    utimesSync(program, 1, 1);
+    expect(start()).toBe('six process.js\n');
   });
 });
 
@@ -75,6 +80,20 @@ describe('the gantry process', () => {
     expect(gantry('images', '--bogus').status).toBe(125);
     expect(gantry('history', 'nosuch').status).toBe(1);
     expect(gantry('inspect', 'nosuch').stderr).toBe('gantry: Error: No such object: nosuch\n');
+  });
+
+  it('a slow reader gets all: more than a pipe holds', () => {
+    const text = 'x'.repeat(100_000);
+    const read = (...args: string[]) => {
+      const line = 'set -o pipefail; "$@" 2>&1 | { sleep 1; wc -c; }';
+      const command = [process.execPath, entry, '--root', join(dir.path, 'root'), ...args];
+      const { stdout, status } = spawnSync('bash', ['-c', line, 'bash', ...command]);
+      return [Number(stdout), status];
+    };
+    expect(read('version', '--format', text)).toEqual([text.length + 1, 0]);
+    const [length, status] = read('inspect', text); // its error
+    expect(length).toBeGreaterThan(text.length);
+    expect(status).toBe(1);
   });
 
   it('a reader that goes away is no failure', async () => {

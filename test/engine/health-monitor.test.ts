@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -154,6 +154,32 @@ describe.skipIf(why !== undefined)(`health checks${why ? ` (skipped: ${why})` : 
     },
     20_000,
   );
+
+  it('one that cannot be locked leaves the others their checks', async () => {
+    const Healthcheck = { Test: ['CMD', 'true'], Interval: 1e8 };
+    const [bad, good] = [await run({}, { Healthcheck }), await run({}, { Healthcheck })];
+    for (const id of [bad, good]) await becomes(id, 'healthy');
+    await until(() => monitors().length === 1);
+    const [monitor] = monitors();
+    const path = store.lockPath('containers', bad);
+    const blocked = () => {
+      try {
+        mkdirSync(path);
+        return true;
+      } catch {
+        return false; // a probe has it now
+      }
+    };
+    await until(blocked);
+    try {
+      await sleep(1500); // several were due
+      expect(monitors()).toEqual([monitor]);
+      const { Log } = await health(good);
+      await until(async () => (await health(good)).Log.at(-1)!.Start > Log.at(-1)!.End);
+    } finally {
+      rmSync(path, { recursive: true });
+    }
+  }, 40_000);
 
   it('says what did not run; cuts what is long; asks no frozen one', async () => {
     const absent = await run({}, { Healthcheck: { Test: ['CMD', 'nope'], Interval: 1e8, Retries: 1 } });

@@ -8,6 +8,7 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -72,6 +73,7 @@ describe('a docker archive', () => {
     }[];
     expect(first).toMatchObject({ Config: `blobs/sha256/${app.slice(7)}`, RepoTags: ['app:1'] });
     expect(second!.Layers[0]).toBe(first!.Layers[0]);
+    expect(statSync(join(out.path, 'x.tar')).mode & 0o777).toBe(0o600); // as docker's
     expect(documentOf('repositories')).toMatchObject({ app: { 1: first!.Layers[1]!.slice(13) } });
   });
 

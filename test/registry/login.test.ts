@@ -1,4 +1,13 @@
-import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Credentials } from '../../src/registry/credentials.js';
@@ -39,6 +48,18 @@ describe('a login', () => {
     expect(await removeLogin('quay.io', env)).toBe(true);
     expect(await removeLogin('quay.io', env)).toBe(false);
     expect(JSON.parse(readFileSync(file(), 'utf8')).auths).toEqual({ other: { auth: 'eDp5' } });
+  });
+
+  it('leaves a link a link, and the file to whose it is', async () => {
+    const real = join(dir.path, 'elsewhere.json');
+    writeFileSync(real, '{}');
+    if (process.getuid?.() === 0) chownSync(real, 1234, 4321);
+    const { uid, gid } = statSync(real);
+    symlinkSync('elsewhere.json', file());
+    await storeLogin('quay.io', LOGIN, env);
+    expect(lstatSync(file()).isSymbolicLink()).toBe(true);
+    expect(JSON.parse(readFileSync(real, 'utf8')).auths).toHaveProperty(['quay.io']);
+    expect(statSync(real)).toMatchObject({ uid, gid, mode: 0o100600 });
   });
 
   it('to Docker Hub has the key that docker gives it', async () => {

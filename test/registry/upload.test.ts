@@ -13,7 +13,10 @@ const bytes = noise(1000, 1);
 const digest = digestOf(bytes);
 
 /** What to do wrong with the n-th request that has a body; `keep` bytes of it are kept before the connection breaks. */
-type Fault = { readonly keep: number; readonly forget?: boolean } | { readonly status: number } | undefined;
+type Fault =
+  | { readonly keep: number; readonly forget?: boolean; readonly store?: boolean }
+  | { readonly status: number }
+  | undefined;
 
 class UploadRegistry {
   readonly asked: string[] = [];
@@ -69,6 +72,7 @@ class UploadRegistry {
     this.#uploads.set(id, kept);
     if (fault !== undefined) {
       if (fault.forget) this.#uploads.delete(id);
+      if (fault.store) this.blobs.set(digest, body);
       return void response.destroy();
     }
     if (request.method === 'PATCH') {
@@ -163,6 +167,13 @@ describe('an upload', () => {
     await upload();
     expect(registry.asked.filter((line) => line.startsWith('POST'))).toHaveLength(2);
     expect(registry.blobs.get(digest)).toEqual(bytes);
+  });
+
+  it('is done where the registry stored it, and only the answer was lost', async () => {
+    registry.fault = () => ({ keep: 0, forget: true, store: true });
+    await upload(bytes, 1000);
+    expect(registry.asked.filter((line) => line.startsWith('POST'))).toHaveLength(1);
+    expect(registry.asked.at(-1)).toBe('HEAD blobs/<digest>');
   });
 
   it('gives up after five failures without progress, not before', async () => {

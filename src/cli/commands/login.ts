@@ -1,6 +1,6 @@
 /** `gantry login [OPTIONS] [SERVER]` and `gantry logout [SERVER]`: logins that docker and podman share. */
 import { createInterface } from 'node:readline/promises';
-import { Writable } from 'node:stream';
+import { addAbortSignal, Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import type { Command } from 'commander';
 import { GantryError } from '../../core/errors.js';
@@ -24,7 +24,7 @@ export const loginCommand = (session: Session): Command =>
       const { checkLogin, registryHost, storeLogin } = await import('../../registry/login.js');
       const host = registryHost(server);
       const login = await credentials(session, flags);
-      await checkLogin(host, login, { userAgent: VERSION });
+      await checkLogin(host, login, { userAgent: VERSION, signal: session.signal });
       const { file, helper } = await storeLogin(host, login, process.env);
       if (helper === undefined) {
         session.err(`WARNING! Your password will be stored unencrypted in ${file}.\n`);
@@ -50,7 +50,8 @@ async function credentials(
   if (passwordStdin) {
     if (password !== undefined) throw invalid('--password and --password-stdin are mutually exclusive');
     if (username === undefined) throw invalid('Must provide --username with --password-stdin');
-    return { username, password: (await text(process.stdin)).replace(/\r?\n$/, '') };
+    const typed = await text(addAbortSignal(session.signal, process.stdin)).catch(canceled);
+    return { username, password: typed.replace(/\r?\n$/, '') };
   }
   if (password !== undefined) {
     session.err('WARNING! Using --password via the CLI is insecure. Use --password-stdin.\n');
@@ -73,10 +74,16 @@ async function ask(session: Session, question: string, shown: boolean): Promise<
     terminal: true,
   });
   if (!shown) session.out(question);
+  // The terminal does not make a signal of Ctrl-C while it is read by keys.
+  lines.on('SIGINT', () => process.kill(process.pid, 'SIGINT'));
   try {
-    return await lines.question(question, { signal: session.signal });
+    return await lines.question(question, { signal: session.signal }).catch(canceled);
   } finally {
     lines.close();
     if (!shown) session.out('\n');
   }
+}
+
+function canceled(cause: unknown): never {
+  throw new GantryError('ERR_CANCELED', 'login canceled', {}, { cause });
 }

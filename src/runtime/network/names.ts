@@ -18,8 +18,16 @@ import type { Network } from './network-store.js';
 /** The container may write there what it likes; more than this is left alone. */
 const HOSTS_BYTES = 1024 * 1024;
 
-const blockOf = (network: string): RegExp =>
-  new RegExp(`# containers on ${network.replaceAll('.', '\\.')}\\n(?:.*\\n)*?# end of containers\\n`);
+const END = '# end of containers\n';
+
+/** A hosts file with the network's block replaced; at the end where it has none. Linear, for a text that is hostile. */
+export function withBlock(hosts: string, network: string, block: string): string {
+  const first = `# containers on ${network}\n`;
+  const start = hosts.indexOf(first);
+  const end = start < 0 ? -1 : hosts.indexOf(END, start + first.length);
+  if (end < 0) return hosts + block;
+  return hosts.slice(0, start) + block + hosts.slice(end + END.length);
+}
 
 /** Brings every container of the network up to date. The default network has no names, as in Docker. */
 export async function shareNames({ Id, Name }: Network): Promise<void> {
@@ -32,10 +40,8 @@ export async function shareNames({ Id, Name }: Network): Promise<void> {
     const known = endpoints.filter((endpoint) => addressOf(endpoint) !== undefined);
     for (const { hostsPath, containerID } of known) {
       const others = known.filter((other) => other.containerID !== containerID).map(line);
-      const block = `# containers on ${Name}\n${others.join('')}# end of containers\n`;
-      rewrite(hostsPath, (before) =>
-        blockOf(Name).test(before) ? before.replace(blockOf(Name), () => block) : `${before}${block}`,
-      );
+      const block = `# containers on ${Name}\n${others.join('')}${END}`;
+      rewrite(hostsPath, (before) => withBlock(before, Name, block));
     }
   } finally {
     held.release();
@@ -52,8 +58,7 @@ export function addOwnName(endpoint: Endpoint, names: string): void {
 export function forgetNetwork(endpoint: Endpoint): void {
   const own = `${addressOf(endpoint)?.address}\t`;
   rewrite(endpoint.hostsPath, (before) =>
-    before
-      .replace(blockOf(endpoint.network.Name), '')
+    withBlock(before, endpoint.network.Name, '')
       .split(/(?<=\n)/)
       .filter((line) => !line.startsWith(own))
       .join(''),
