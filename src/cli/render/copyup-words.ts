@@ -16,9 +16,10 @@ export function timeWords(ms: number): string {
   return `${Math.floor(seconds / 60)}m ${seconds % 60}s`;
 }
 
-/** "7.5×", "262144×", "25.7M×"; "∞" where nothing that was copied changed. */
+/** "7.5×", "262144×", "25.7M×"; "∞" where nothing that was copied changed, "<1×" where more was written than copied. */
 export function timesWords(ratio: Amplification): string {
   if (ratio === null) return '∞';
+  if (ratio < 1) return '<1×';
   if (ratio >= 1e6) return `${Number((ratio / 1e6).toPrecision(3))}M×`;
   return `${ratio < 10 ? ratio.toFixed(1) : Math.round(ratio)}×`;
 }
@@ -26,6 +27,10 @@ export function timesWords(ratio: Amplification): string {
 /** "1 file", "2 files" */
 export const countWords = (number: number, noun: string): string =>
   `${number} ${noun}${number === 1 ? '' : 's'}`;
+
+/** What a profile's `lost` means. */
+export const lostWords = (lost: number): string =>
+  `Something was missed ${countWords(lost, 'time')} (the kernel's queue was full, or a directory lay too deep): totals are a lower bound.`;
 
 /** "2 RUN initdb" */
 export function layerWords(layers: readonly ProfileLayer[], index: number): string {
