@@ -6,7 +6,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { type Collected, collectCopies } from '../src/copyup/collect.js';
 import { CopyWatch, type Watched, type WatchedMount } from '../src/copyup/copy-watch.js';
 import { LowerFiles } from '../src/copyup/lower-files.js';
-import { preemptOthers } from '../src/core/fsops/preempt.js';
+import { Precedence } from '../src/copyup/precedence.js';
 import { toWire, type WireError } from '../src/core/wire-error.js';
 
 export interface TracerData {
@@ -25,7 +25,9 @@ export type TracerNotice =
   | { readonly tell: 'done'; readonly traced: Traced }
   | { readonly tell: 'failed'; readonly error: WireError };
 
-export type Traced = Collected & { readonly watched?: Pick<Watched, 'startedAt' | 'durationMs'> };
+export type Traced = Collected & {
+  readonly watched?: Pick<Watched, 'startedAt' | 'durationMs' | 'overflows'>;
+};
 
 /** How long a stop may go unseen, and a process that wrote a file, which may end meanwhile. */
 const PATIENCE_MS = 5;
@@ -46,17 +48,27 @@ function arm(): CopyWatch | undefined {
 }
 
 try {
-  preemptOthers(); // where it is refused, times are less exact on a busy machine
   // Before anything can be removed: the lower files of copies are looked at in the end.
   const below = new LowerFiles(lowers);
   const watch = arm();
-  while (watch && Atomics.load(stop, 0) === 0) watch.next(PATIENCE_MS);
+  if (watch) {
+    const precedence = new Precedence();
+    while (Atomics.load(stop, 0) === 0) {
+      watch.next(PATIENCE_MS);
+      precedence.judge(watch.sleptMs);
+    }
+    precedence.end();
+  }
   Atomics.wait(stop, 0, 0);
   const watched = watch?.finish();
   const upper = mount.upper;
   const collected = collectCopies({ upper, below, ...(watched === undefined ? {} : { watched }) });
-  const times = watched && { startedAt: watched.startedAt, durationMs: watched.durationMs };
-  tell({ tell: 'done', traced: { ...collected, ...(times === undefined ? {} : { watched: times }) } });
+  below.close();
+  if (watched === undefined) tell({ tell: 'done', traced: collected });
+  else {
+    const { startedAt, durationMs, overflows } = watched;
+    tell({ tell: 'done', traced: { ...collected, watched: { startedAt, durationMs, overflows } } });
+  }
 } catch (error) {
   tell({ tell: 'failed', error: toWire(error) });
 }

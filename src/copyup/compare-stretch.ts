@@ -1,8 +1,8 @@
 /** One stretch of a copied file against the file it was copied from, both found by path inside their layers. */
 import { closeSync, fstatSync, openSync } from 'node:fs';
 import { at, O } from '../core/fsops/at.js';
-import { openInRoot } from '../core/fsops/in-root.js';
 import { type ChangedBytes, type CompareBuffers, changedBytes } from './changed-blocks.js';
+import { openIfShort } from './long-paths.js';
 
 export interface Stretch {
   /** The directories of the two layers. */
@@ -34,7 +34,7 @@ export function compareStretch(stretch: Stretch, buffers: CompareBuffers): Chang
 function openFile(layer: string, path: string): number | undefined {
   const root = openSync(layer, O.PATH | O.DIRECTORY | O.CLOEXEC);
   try {
-    const fd = openInRoot(root, Buffer.from(path, 'latin1'), 'read');
+    const fd = openIfShort(root, Buffer.from(path, 'latin1'), 'read');
     if (fd === undefined || fstatSync(fd).isFile()) return fd;
     at.close(fd);
     return undefined;

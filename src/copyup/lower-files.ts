@@ -1,10 +1,10 @@
 /** The lower directories of a container, and which of them a copied file came from. */
 import { closeSync, fstatSync, openSync, readlinkSync, type Stats } from 'node:fs';
-import { errnoCode } from '../core/errors.js';
 import { O } from '../core/fsops/at.js';
 import { handleOfFile, openHandle } from '../core/fsops/file-handle.js';
-import { openInRoot, procPath } from '../core/fsops/in-root.js';
+import { procPath } from '../core/fsops/in-root.js';
 import { OpenXattrs } from '../core/fsops/xattr.js';
+import { openIfShort, placeOf } from './long-paths.js';
 
 export interface LowerFile {
   readonly layer: number;
@@ -33,7 +33,7 @@ export class LowerFiles {
   find(path: string, origin?: Buffer): LowerFile | undefined {
     const name = Buffer.from(path, 'latin1');
     for (const [layer, { fd: root }] of this.#roots.entries()) {
-      const fd = look(root, name);
+      const fd = openIfShort(root, name, 'look-without-links');
       if (fd === undefined) continue;
       try {
         const stats = fstatSync(fd);
@@ -54,8 +54,8 @@ export class LowerFiles {
       const fd = openHandle(root.fd, origin);
       if (fd === undefined) continue;
       try {
-        const place = readlinkSync(procPath(fd), 'latin1');
-        if (!place.startsWith(`${root.path}/`)) continue;
+        const place = placeOf(fd);
+        if (!place?.startsWith(`${root.path}/`)) continue;
         return {
           layer,
           path: place.slice(root.path.length + 1),
@@ -71,14 +71,5 @@ export class LowerFiles {
 
   close(): void {
     for (const { fd } of this.#roots) closeSync(fd);
-  }
-}
-
-function look(root: number, name: Buffer): number | undefined {
-  try {
-    return openInRoot(root, name, 'look-without-links');
-  } catch (error) {
-    if (errnoCode(error) === 'ENAMETOOLONG') return undefined;
-    throw error;
   }
 }

@@ -72,8 +72,8 @@ export interface CopyUpProfile {
   readonly durationMs?: number;
   readonly exitCode?: number;
   /**
-   * Events that the kernel dropped because its queue was full, and directories too deep to be looked into: where above
-   * 0, totals are a lower bound.
+   * How often something was missed: the kernel's queue was full, or a directory lay too deep to be looked into. Where
+   * above 0, totals are a lower bound, and causes and processes may be missing.
    */
   readonly lost: number;
   /** The lower directories, topmost first. */

@@ -7,6 +7,7 @@ import { closeSync, fstatSync, openSync, readdirSync, type Stats } from 'node:fs
 import { errnoCode } from '../core/errors.js';
 import { O } from '../core/fsops/at.js';
 import { openInRoot, procPath } from '../core/fsops/in-root.js';
+import { LIMITS } from '../core/limits.js';
 
 export interface UpperEntry {
   /** Raw bytes as latin1, no leading slash. */
@@ -16,7 +17,7 @@ export interface UpperEntry {
   readonly fd: number;
 }
 
-/** Calls `visit` with each object but whiteouts; with none when `upper` is gone. Gives the number of directories that lie too deep to be opened. */
+/** Calls `visit` with each object but whiteouts; with none when `upper` is gone. Gives the number of directories that lie too deep to be looked into. */
 export function walkUpper(upper: string, visit: (entry: UpperEntry) => void): number {
   let root: number;
   try {
@@ -26,29 +27,25 @@ export function walkUpper(upper: string, visit: (entry: UpperEntry) => void): nu
     throw error;
   }
   try {
-    return walk(root, '', visit);
+    return walk(root, '', visit, 0);
   } finally {
     closeSync(root);
   }
 }
 
-function walk(directory: number, prefix: string, visit: (entry: UpperEntry) => void): number {
+/** Each level holds a descriptor. */
+function walk(directory: number, prefix: string, visit: (entry: UpperEntry) => void, depth: number): number {
+  if (depth > LIMITS.pathDepth) return 1;
   let unreached = 0;
   for (const name of names(directory)) {
-    let fd: number | undefined;
-    try {
-      fd = openInRoot(directory, name, 'look-without-links');
-    } catch (error) {
-      if (errnoCode(error) !== 'EMFILE') throw error;
-      unreached++;
-    }
+    const fd = openInRoot(directory, name, 'look-without-links');
     if (fd === undefined) continue;
     try {
       const stats = fstatSync(fd);
       if (stats.isCharacterDevice() && stats.rdev === 0) continue;
       const path = prefix + name.toString('latin1');
       visit({ path, stats, fd });
-      if (stats.isDirectory()) unreached += walk(fd, `${path}/`, visit);
+      if (stats.isDirectory()) unreached += walk(fd, `${path}/`, visit, depth + 1);
     } finally {
       closeSync(fd);
     }

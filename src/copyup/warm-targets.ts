@@ -13,7 +13,8 @@ import { type Dirent, fstatSync, readdirSync, type Stats } from 'node:fs';
 import picomatch from 'picomatch';
 import { errnoCode, GantryError } from '../core/errors.js';
 import { at } from '../core/fsops/at.js';
-import { openInRoot, procPath, realPathInRoot } from '../core/fsops/in-root.js';
+import { procPath, realPathInRoot } from '../core/fsops/in-root.js';
+import { openIfShort } from './long-paths.js';
 
 export interface Target {
   /** Real path, raw bytes as latin1, no leading slash. */
@@ -117,7 +118,7 @@ function withEntry<T>(
   how: 'look-on-mount' | 'follow-on-mount' | 'follow',
   act: (fd: number, stat: Stats) => T,
 ): T | undefined {
-  const fd = openInRoot(root, path, how);
+  const fd = openIfShort(root, path, how);
   if (fd === undefined) return undefined;
   try {
     return act(fd, fstatSync(fd));

@@ -46,38 +46,47 @@ export async function assertUsable(store: Store, top: ChainID): Promise<void> {
   }
 }
 
-/** Layers of before a crash are checked before new ones are put on them; one that fails is dropped. `chain` is base first. */
-export async function dropUnusable(store: Store, chain: readonly ChainID[]): Promise<void> {
-  for (const chainID of chain.toReversed()) {
-    if (store.layers.get(chainID) === undefined) continue;
-    try {
-      await assertUsable(store, chainID);
-      return;
-    } catch (error) {
-      if (!isGantryError(error, 'ERR_STORE_CORRUPT')) throw error;
-    }
+/**
+ * Layers of before a crash are checked before new ones are put on them, base first. One that fails is not there to who
+ * fetches with this store: it alone is fetched again, and what stands on it goes on.
+ */
+export async function distrustUnusable(store: Store, chain: readonly ChainID[]): Promise<void> {
+  for (const chainID of chain) {
+    const mark = store.layers.marks.get(chainID);
+    if (mark === undefined || mark.bootID === store.bootID || !store.layers.isWhole(chainID)) continue;
+    if ((await damageOf(store, chainID)) === undefined) store.layers.marks.drop(chainID);
+    else store.layers.distrust(chainID);
   }
 }
 
-async function recheck(store: Store, layer: Layer): Promise<void> {
+async function recheck(store: Store, { chainID }: Layer): Promise<void> {
+  const cause = await damageOf(store, chainID);
+  if (cause === undefined) return;
+  const dropped = await dropWithAbove(store, chainID);
+  throw new GantryError(
+    'ERR_STORE_CORRUPT',
+    `layer ${chainID} was damaged when the machine went down: ${cause.message}`,
+    { chainID, dropped, hint: 'pull the image again: only the damaged layers are fetched' },
+    { cause },
+  );
+}
+
+/** What a reading of all its files against tar-split finds. */
+async function damageOf(store: Store, chainID: ChainID): Promise<GantryError | undefined> {
   const { assembleTar } = await import('../layer/tar-split-assembler.js');
   const { createCrc64 } = await import('../core/digest/crc64.js');
+  const { cacheID } = store.layers.db.entry(chainID);
   try {
     await assembleTar({
-      tarSplit: store.layers.db.tarSplit(layer.chainID),
-      files: store.driver.files(layer.cacheID),
+      tarSplit: store.layers.db.tarSplit(chainID),
+      files: store.driver.files(cacheID!),
       crc: await createCrc64(),
       sink: () => {},
     });
-  } catch (cause) {
-    if (!isGantryError(cause, 'ERR_STORE_CORRUPT')) throw cause;
-    const dropped = await dropWithAbove(store, layer.chainID);
-    throw new GantryError(
-      'ERR_STORE_CORRUPT',
-      `layer ${layer.chainID} was damaged when the machine went down: ${cause.message}`,
-      { chainID: layer.chainID, dropped, hint: 'pull the image again: only the damaged layers are fetched' },
-      { cause },
-    );
+    return undefined;
+  } catch (error) {
+    if (!isGantryError(error, 'ERR_STORE_CORRUPT')) throw error;
+    return error;
   }
 }
 

@@ -17,7 +17,7 @@ import { GantryError } from '../core/errors.js';
 import { type ArchiveImage, readArchiveImages } from '../registry/archive-images.js';
 import { parsePlatform } from '../registry/platform.js';
 import { familiarString, parseReference, withDefaultTag } from '../registry/reference.js';
-import { dropUnusable, settleDurability } from './durability.js';
+import { distrustUnusable, settleDurability } from './durability.js';
 import { recordImageEvent } from './events.js';
 import { LayerFetcher } from './layer-fetcher.js';
 import { type ArchiveSource, openArchive } from './open-archive.js';
@@ -71,14 +71,14 @@ export async function load(
     await settleDurability(store);
     await store.layers.sweep();
     const hash = await chooseHashBackend('auto', join(store.root, 'gantry', 'hash.json'));
-    const { archive, close } = await openArchive(store, source, { pool, hash, signal });
+    const { archive, close } = await openArchive(store, source, signal);
     const fetcher = new LayerFetcher({ store, pool, threads, hash, onEvent });
     try {
       const selected = select(readArchiveImages(archive, platform));
       const targets = selected.map(({ image }) => layersOf(image, archive.path));
       for (const layers of targets) {
         const chain = layers.map(({ chainID }) => chainID);
-        await dropUnusable(store, chain);
+        await distrustUnusable(store, chain);
       }
       await all(targets.map((layers) => fetcher.bring(layers, signal)));
       const loaded: LoadedImage[] = [];

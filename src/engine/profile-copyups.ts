@@ -89,7 +89,7 @@ interface Tracing {
   readonly layers: readonly ProfileLayer[];
   readonly tracer: CopyUpTracer;
   readonly traced: boolean;
-  /** Ends the trace. When its thread has died, the upper directory alone is looked at. */
+  /** Ends the trace. Where it has failed, the upper directory alone is looked at. */
   readonly collect: () => Promise<Traced>;
 }
 
@@ -114,15 +114,16 @@ async function startTracing(
     );
   }
   const known = layerFacts(store, record);
+  const traced = trace && tracer.refused === undefined;
   return {
     record,
     layers: below.map((cacheID) => known.get(cacheID) ?? { cacheID }),
     tracer,
-    traced: trace && tracer.refused === undefined,
+    traced,
     collect: () =>
       tracer.stop().catch(async (error: unknown) => {
-        if (!isGantryError(error, 'ERR_WORKER_DIED')) throw error;
-        onWarning?.(`${error.message}; only the upper directory is looked at`);
+        if (!traced || !isGantryError(error)) throw error;
+        onWarning?.(`the trace ended early: ${error.message}; only the upper directory is looked at`);
         return (await CopyUpTracer.start({ ...data, watch: false })).stop();
       }),
   };
@@ -167,7 +168,7 @@ async function profileOf(store: Store, tracing: Tracing, exitCode?: number): Pro
     },
     ...timesOf(traced, record),
     ...(exitCode === undefined ? {} : { exitCode }),
-    lost: traced.unreached,
+    lost: traced.unreached + (traced.watched?.overflows ?? 0),
     layers,
     files: traced.files,
     created: traced.created,

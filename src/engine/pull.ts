@@ -19,7 +19,7 @@ import {
   type Reference,
   withDefaultTag,
 } from '../registry/reference.js';
-import { dropUnusable, settleDurability } from './durability.js';
+import { distrustUnusable, settleDurability } from './durability.js';
 import { recordImageEvent } from './events.js';
 import { LayerFetcher } from './layer-fetcher.js';
 import { Pool } from './pool.js';
@@ -111,7 +111,7 @@ export async function pull(
         }
         const backend = await hash;
         fetcher ??= new LayerFetcher({ store, pool: openPool, threads, hash: backend, onEvent });
-        await dropUnusable(
+        await distrustUnusable(
           store,
           target.layers.map(({ chainID }) => chainID),
         );

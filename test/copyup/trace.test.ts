@@ -1,5 +1,5 @@
 /** The watch and what is collected after it, on overlay mounts made here; the kernel and the workload's own clock judge. */
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
   chmodSync,
@@ -17,7 +17,9 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { newCompareBuffers } from '../../src/copyup/changed-blocks.js';
 import { collectCopies } from '../../src/copyup/collect.js';
+import { compareStretch } from '../../src/copyup/compare-stretch.js';
 import { CopyWatch } from '../../src/copyup/copy-watch.js';
 import { LowerFiles } from '../../src/copyup/lower-files.js';
 import type { CopiedFile } from '../../src/copyup/profile.js';
@@ -175,6 +177,53 @@ describe.skipIf(why !== undefined)(`copy-ups of an overlay mount${why ? ` (skipp
     expect(files.every(({ pid }) => pid === process.pid)).toBe(true);
     // All was over before the first look, so nothing says how long it took.
     expect(files.filter(({ durationMs }) => durationMs !== undefined)).toEqual([]);
+  });
+
+  it('a file moved deeper than a path can tell is counted, and what lies too deep to be looked at is told', async () => {
+    for (const name of ['moved', 'short']) writeFileSync(inTop(name), 'x'.repeat(5000));
+    mounted.mount();
+    const tracer = await start();
+    const script = `const { chdir } = process, fs = require('fs'), [merged] = process.argv.slice(1);
+      const down = (name, levels) => { chdir(merged); for (; levels > 0; levels--) { fs.mkdirSync(name); chdir(name); } };
+      down('n'.repeat(250), 20);
+      fs.renameSync(merged + '/moved', 'file');
+      fs.closeSync(fs.openSync(merged + '/short', 'r+'));
+      down('d', 600);`;
+    execFileSync(process.execPath, ['-e', script, mounted.merged]);
+    const traced = await tracer.stop();
+    execFileSync('rm', ['-rf', mounted.upper]); // Node's takes paths
+    expect(traced.unreached).toBe(1);
+    expect(traced.files.map(({ path, bytes }) => [path.length, bytes])).toEqual([
+      [20 * 251 + '/file'.length, 5000],
+      ['/short'.length, 5000],
+    ]);
+    const stretch = { lower: mounted.lowers[0], upper: mounted.lowers[0], start: 0 };
+    expect(
+      compareStretch({ ...stretch, path: traced.files[0]!.path.slice(1) }, newCompareBuffers()),
+    ).toBeUndefined();
+  });
+
+  it('keeps nothing of new files in the place of removed ones, however many', () => {
+    writeFileSync(inTop('again'), 'x');
+    mounted.mount();
+    const watch = new CopyWatch(mounted);
+    for (let at = 0; at < 50; at++) {
+      rmSync(inMerged('again'));
+      writeFileSync(inMerged('again'), 'new');
+      while (watch.next(0));
+    }
+    expect(watch.finish().copies.size).toBe(0);
+  });
+
+  it('tells how often the queue of writers was full', ({ skip }) => {
+    mounted.mount();
+    const watch = new CopyWatch(mounted);
+    const queue = Number(readFileSync('/proc/sys/fs/fanotify/max_queued_events', 'utf8'));
+    skip(queue > 50_000, 'a queue that takes long to fill');
+    for (let at = 0; at < queue + 10; at++) open(`${at}`, 'w');
+    const { overflows, writers } = watch.finish();
+    expect(overflows).toBe(1);
+    expect(writers.size).toBe(queue);
   });
 
   it('counts every copy of a storm, whatever the names, while readers open files as fast as they can', async () => {

@@ -2,7 +2,7 @@
  * `system fsck`: what a sound store says (nothing), and a table of damages, each found and each repaired from a real
  * registry. The image is the torture image, which holds everything a layer can.
  */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import {
   chmodSync,
   existsSync,
@@ -19,15 +19,17 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { hexOf } from '../../src/core/digest/digest.js';
 import { openStore } from '../../src/engine/store.js';
 import { runDirectory } from '../../src/runtime/host-facts.js';
+import { findExecutable } from '../../src/runtime/oci-runtime.js';
 import { runCli } from '../helpers/cli-run.js';
 import { type RegistryFixture, startRegistry } from '../helpers/registry-fixture.js';
 import { damagedLayers, inconsistencies, leftovers } from '../helpers/store-check.js';
 import { buildTortureImage } from '../helpers/torture-image.js';
+import { busyboxRootfs, whyNoContainers } from '../runtime/busybox.js';
 
 describe.skipIf(process.getuid?.() !== 0)('system fsck (needs root)', () => {
   const work = mkdtempSync(join(tmpdir(), 'gantry-fsck-'));
@@ -287,5 +289,109 @@ describe.skipIf(process.getuid?.() !== 0)('system fsck (needs root)', () => {
     expect((await fsck('--repair')).code).toBe(0);
     expect(existsSync(inBase('modes/setuid'))).toBe(true);
     await sound();
+  });
+
+  describe('a pull that meets a damaged layer', () => {
+    const rows: [what: string, damage: () => void][] = [
+      ['without its link', () => empty(join(layers[1]!.overlay, 'link'))],
+      ['without its files', () => rmSync(layers[1]!.diff, { recursive: true })],
+      ['with an empty tar-split', () => empty(join(layers[1]!.entry, 'tar-split.json.gz'))],
+      [
+        'of before a power cut, with a file that was cut',
+        () => {
+          empty(join(layers[1]!.diff, 'lower/dir-to-file'));
+          writeFileSync(join(root, 'gantry/durability', basename(layers[1]!.entry)), 'another boot');
+        },
+      ],
+    ];
+    it.each(rows)('%s fetches that one alone', async (_, damage) => {
+      const before = layers;
+      damage();
+      const { code, out } = await runCli(root, 'pull', reference);
+      expect(code).toBe(0);
+      expect(out.match(/: Pull complete$/gm)).toHaveLength(1);
+      expect(out.match(/: Already exists$/gm)).toHaveLength(4);
+      layers = readLayers();
+      expect(layers).toEqual(before);
+      expect((await fsck()).out).toMatch(/no problems\n$/);
+    });
+  });
+});
+
+const GANTRY = join(import.meta.dirname, '../../dist/src/cli/gantry.js');
+const why = whyNoContainers('crun') ?? (findExecutable('conmon') === undefined ? 'needs conmon' : undefined);
+
+describe.skipIf(why !== undefined)(`system fsck of containers${why ? ` (skipped: ${why})` : ''}`, () => {
+  const work = mkdtempSync(join(tmpdir(), 'gantry-fsck-containers-'));
+  const root = join(work, 'root');
+  const gantry = (at: string, ...args: string[]) => {
+    const { status, stdout, stderr } = spawnSync(process.execPath, [GANTRY, '--root', at, ...args]);
+    return { code: status, out: stdout.toString(), err: stderr.toString() };
+  };
+  const ok = (...args: string[]): string => {
+    const { code, out, err } = gantry(root, ...args);
+    expect(code, err).toBe(0);
+    return out.trim();
+  };
+  beforeAll(() => {
+    const files = join(work, 'files');
+    mkdirSync(files);
+    busyboxRootfs(files);
+    execFileSync('tar', ['-cf', join(work, 'base.tar'), '-C', files, '.']);
+    ok('import', join(work, 'base.tar'), 'box:1');
+    ok(
+      'run',
+      '--network',
+      'none',
+      '--name',
+      'done',
+      'box:1',
+      'sh',
+      '-c',
+      'echo x >/t; mkdir /data/new; echo >>/data/seed',
+    );
+    ok('commit', 'done', 'made:1');
+    ok('commit', '--consume', 'done', 'made:2');
+    ok('run', '--network', 'none', 'made:1', 'true');
+    ok('create', '--network', 'none', 'made:2', 'true');
+    ok('run', '-d', '--network', 'none', '--name', 'live', 'box:1', 'sleep', '300');
+  }, 60_000);
+  afterAll(() => {
+    const left = gantry(root, 'ps', '-aq').out.trim();
+    if (left !== '') gantry(root, 'rm', '-f', ...left.split('\n'));
+    rmSync(runDirectory(root), { recursive: true, force: true });
+    rmSync(work, { recursive: true, force: true });
+  });
+
+  it('has nothing to say of running, stopped and new containers, of imported, committed and loaded images', () => {
+    expect(ok('system', 'fsck', '--deep')).toMatch(/no problems$/);
+    const loaded = join(work, 'loaded');
+    ok('save', '-o', join(work, 'made.tar'), 'made:1', 'made:2');
+    expect(gantry(loaded, 'load', '-i', join(work, 'made.tar')).code).toBe(0);
+    expect(gantry(loaded, 'system', 'fsck', '--deep').out).toMatch(/no problems\n$/);
+  });
+  it('mends the links of a container that does not run', () => {
+    const [id] = ok('ps', '-a', '--no-trunc', '--filter', 'status=created', '-q').split('\n');
+    for (const name of [`${id}-init/lower`, `${id}/link`, `${id}/lower`])
+      writeFileSync(join(root, 'overlay2', name), '');
+    expect(gantry(root, 'system', 'fsck').code).toBe(1);
+    expect(ok('system', 'fsck', '--repair')).toMatch(/, 0 left$/);
+    ok('start', '-a', id!);
+  });
+  it('never exchanges the files of a layer that a container has mounted', () => {
+    const base = openStore(root)
+      .layers.list()
+      .find(({ parent }) => parent === undefined)!;
+    const seed = join(root, 'overlay2', base.cacheID, 'diff/data/seed');
+    chmodSync(seed, 0o600);
+    const { code, out } = gantry(root, 'system', 'fsck', '--repair');
+    expect(code).toBe(1);
+    const id = ok('ps', '-q', '--filter', 'name=live');
+    expect(out).toMatch(
+      new RegExp(`seed: mode: .*not repaired: container ${id} has it mounted: gantry stop ${id}`),
+    );
+    expect(statSync(seed).mode & 0o777).toBe(0o600);
+    ok('rm', '-f', 'live');
+    expect(gantry(root, 'system', 'fsck', '--repair').out).toMatch(/it came from no registry/);
   });
 });

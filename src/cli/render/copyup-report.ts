@@ -18,7 +18,7 @@ import { printable, printablePath } from '../../copyup/printable.js';
 import type { CopiedFile, CopyUpProfile } from '../../copyup/profile.js';
 import { type FileOrder, sortFiles } from '../../copyup/sort-files.js';
 import { type CopyUpSummary, summarise, type Tally } from '../../copyup/summary.js';
-import { countWords, layerWords, sizeWords, timesWords, timeWords } from './copyup-words.js';
+import { countWords, layerWords, lostWords, sizeWords, timesWords, timeWords } from './copyup-words.js';
 import { table } from './table.js';
 import { ellipsis } from './units.js';
 
@@ -54,9 +54,7 @@ function heading({ container, source, durationMs, exitCode, lost }: CopyUpProfil
       ? 'from the upper directory alone: no times, causes or processes'
       : `traced${durationMs === undefined ? '' : ` for ${timeWords(durationMs)}`}${exitCode === undefined ? '' : `, exit status ${exitCode}`}`;
   const line = `Copy-ups of ${printable(container.name)} (${printable(container.image)}), ${how}\n`;
-  return lost === 0
-    ? line
-    : `${line}The kernel dropped ${countWords(lost, 'event')}: totals are a lower bound.\n`;
+  return lost === 0 ? line : `${line}${lostWords(lost)}\n`;
 }
 
 function totals({ source }: CopyUpProfile, { totals, runShare, created }: CopyUpSummary): string {

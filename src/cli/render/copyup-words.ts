@@ -27,6 +27,10 @@ export function timesWords(ratio: Amplification): string {
 export const countWords = (number: number, noun: string): string =>
   `${number} ${noun}${number === 1 ? '' : 's'}`;
 
+/** What a profile's `lost` means. */
+export const lostWords = (lost: number): string =>
+  `Something was missed ${countWords(lost, 'time')} (the kernel's queue was full, or a directory lay too deep): totals are a lower bound.`;
+
 /** "2 RUN initdb" */
 export function layerWords(layers: readonly ProfileLayer[], index: number): string {
   const createdBy = layers[index]?.createdBy;

@@ -1,6 +1,6 @@
 /** Draws the report from the JSON in the page (PageData); runs once the document is parsed. */
 import type { PageData } from '../render/copyup-page.js';
-import { countWords, sizeWords, timesWords, timeWords } from '../render/copyup-words.js';
+import { countWords, lostWords, sizeWords, timesWords, timeWords } from '../render/copyup-words.js';
 import { drawAdvice } from './advice-list.js';
 import { drawAmplification } from './amplified.js';
 import { byId, element } from './element.js';
@@ -55,9 +55,7 @@ function notices(): string[] {
   const lumps = data.rows.filter(({ count }) => count !== undefined);
   const files = lumps.reduce((sum, { count = 0 }) => sum + count, 0);
   return [
-    ...(data.lost > 0
-      ? [`The kernel dropped ${countWords(data.lost, 'event')}: totals are a lower bound.`]
-      : []),
+    ...(data.lost > 0 ? [lostWords(data.lost)] : []),
     ...(data.leftOut
       ? [`${countWords(data.leftOut, 'file')} left out by --top; totals and advice are of all files.`]
       : []),

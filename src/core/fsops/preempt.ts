@@ -1,6 +1,7 @@
-/** sched_setscheduler(2) for the calling thread. */
+/** sched_setscheduler(2) for the calling thread: before all others, and back. */
 import { bind } from './libc.js';
 
+const SCHED_OTHER = 0;
 const SCHED_FIFO = 1;
 const RESET_ON_FORK = 0x40000000;
 
@@ -14,3 +15,6 @@ const setScheduler = bind<(thread: number, policy: number, parameters: Uint8Arra
  */
 export const preemptOthers = (): boolean =>
   setScheduler(0, SCHED_FIFO | RESET_ON_FORK, Buffer.from([1, 0, 0, 0])) === 0;
+
+/** The calling thread takes its turn again, as any other. */
+export const takeTurns = (): boolean => setScheduler(0, SCHED_OTHER, Buffer.alloc(4)) === 0;
