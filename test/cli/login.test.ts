@@ -3,9 +3,19 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { describe, expect, it } from 'vitest';
 import { findExecutable } from '../../src/runtime/oci-runtime.js';
+import { runCli } from '../helpers/cli-run.js';
 import { GANTRY } from '../helpers/gantry-process.js';
 
 const why = findExecutable('script') === undefined ? ' (skipped: needs script)' : '';
+
+it.each([
+  [['-u', '', '-p', 'x'], 'Non-null Username Required'],
+  [['-u', 'me', '-p', ''], 'Password Required'],
+])('an empty name or password is refused: %j', async (flags, message) => {
+  const { code, err } = await runCli('/nonexistent', 'login', ...flags, 'localhost:1');
+  expect(code).toBe(1);
+  expect(err).toContain(message);
+});
 
 describe.skipIf(why !== '')(`login on a terminal${why}`, { timeout: 30_000 }, () => {
   it.each([
