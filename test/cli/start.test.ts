@@ -84,7 +84,7 @@ describe.skipIf(why !== undefined)(`start${why ? ` (skipped: ${why})` : ''}`, { 
     const before = (await listContainers(store)).length;
     const head = (...args: string[]) => {
       const line = 'set -o pipefail; "$@" | head -n 1';
-      const command = [process.execPath, cli, '--root', store.root, ...args];
+      const command = [process.execPath, GANTRY, '--root', store.root, ...args];
       return spawnSync('bash', ['-c', line, 'bash', ...command], { encoding: 'utf8', timeout: 25_000 });
     };
     const run = head('run', '--rm', '--network', 'none', image, 'yes');

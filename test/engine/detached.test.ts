@@ -110,6 +110,9 @@ for (const runtime of ['crun', 'runc']) {
       await cleanupContainer(store, kept, options);
       await cleanupContainer(store, id, options);
       expect(statusOf(await state(kept))).toBe('exited');
+      const gone = openStore(join(directory.path, 'gone'));
+      await cleanupContainer(gone, id, options);
+      expect(existsSync(gone.root)).toBe(false);
     });
 
     it('tells what did not start, and leaves nothing', async () => {
