@@ -5,18 +5,16 @@
  *   fetchLayer                  socket ─► BlobPass ─► LayerWriter ─► disk           one thread
  *   inflateLayer + writeLayer   socket ─► BlobPass ─► ring ─► LayerWriter ─► disk   two threads, for a layer that is
  *                                                                                   most of what there is to do
- *   packLayer                   a container's changes ─► LayerPacker ─► disk
+ *   packLayer                   a container's changes ─► tar ─► SHA-256 ─► slot ring        (writeLayer takes it)
  *   checkLayer                  disk, against tar-split
  *   layerBlob                   disk ─► tar ─► compress ─► file or pipe             and libuv's threads
  *   uploadLayer                 file ─► socket
  */
 import type { SecureContext } from 'node:tls';
 import type { CompressionSpec } from '../src/core/compress/compression-spec.js';
-import { inflateFile } from '../src/core/compress/inflate-file.js';
 import type { OutputTarget } from '../src/core/compress/inflater.js';
 import { algorithmOf, type DiffID, type Digest } from '../src/core/digest/digest.js';
 import type { HashBackend } from '../src/core/digest/hasher.js';
-import { GantryError } from '../src/core/errors.js';
 import { fixedBuffer } from '../src/core/ffi.js';
 import type { Compression } from '../src/core/oci/media-types.js';
 import { ProgressWords } from '../src/core/progress-words.js';
@@ -24,7 +22,7 @@ import { type SharedRing, SlotRing } from '../src/core/slot-ring.js';
 import { BlobPass } from '../src/layer/blob-pass.js';
 import { checkLayer as check, type LayerCheck } from '../src/layer/check-layer.js';
 import { type WrittenBlob, writeLayerBlob } from '../src/layer/layer-blob.js';
-import { LayerPacker, type PackedLayer } from '../src/layer/layer-packer.js';
+import { packLayer as packChanges } from '../src/layer/layer-packer.js';
 import { LayerWriter, type Written } from '../src/layer/layer-writer.js';
 import { makePassTools, type PassTools } from '../src/layer/pass-tools.js';
 import { LowerView } from '../src/overlay/lower-view.js';
@@ -58,6 +56,8 @@ export interface BlobInput {
 export interface TarInput {
   /** A private directory with an empty `diff/`. */
   readonly staging: string;
+  /** Where its files are to be linked from, or may have holes: a container's (see Extractor). */
+  readonly extract?: { readonly given: string } | { readonly holes: true };
   readonly hash: HashBackend;
   readonly words: SharedArrayBuffer;
 }
@@ -124,8 +124,9 @@ async function inflate(
   try {
     const { input: buffer, contexts } = thread;
     const sink: ByteSink = (bytes, start, end) => pass.write(bytes, start, end);
-    if (local) readBlob({ range: source.file, buffer, sink, words });
-    else {
+    if (local) {
+      readBlob({ range: source.file, buffer, sink, words, decompressors: tools.decompressors });
+    } else {
       const { outcome } = await fetchBlob({ ...input, source, words, meter, buffer, contexts, sink });
       if (outcome === 'restart') return 'restart';
     }
@@ -144,7 +145,7 @@ function writer(
   tools: PassTools,
 ): { layer: LayerWriter; take: (bytes: Buffer, length: number) => void } {
   const words = new ProgressWords(input.words);
-  const layer = new LayerWriter(input.staging, tools.crc);
+  const layer = new LayerWriter(input.staging, tools.crc, input.extract);
   let total = 0;
   const take = (bytes: Buffer, length: number): void => {
     layer.write(bytes, 0, length);
@@ -209,37 +210,35 @@ export const uploadLayer = task(async (input: UploadInput): Promise<void> => {
   await uploadFile({ ...input, words: new ProgressWords(input.words) });
 });
 
-export interface PackInput extends TarInput {
+export interface PackInput {
   /** The write layer's files. */
   readonly files: string;
   /** Those of the image's layers, top first. */
   readonly lowers: readonly string[];
-  /** The container's files are given up: they are linked, not copied. */
-  readonly link: boolean;
+  /** The container's files are given up: the half that writes links them. */
+  readonly given: boolean;
+  readonly ring: SharedRing;
+  readonly hash: HashBackend;
+  readonly words: SharedArrayBuffer;
 }
 
-/** Makes a layer of a container's changes. */
-export const packLayer = task(async (input: PackInput): Promise<PackedLayer> => {
+/** The half that makes a tar of a container's changes and hashes it; `writeLayer` is the other. */
+export const packLayer = task(async (input: PackInput): Promise<DiffID> => {
   const words = new ProgressWords(input.words);
+  const ring = new SlotRing(input.ring, () => words.canceled);
   const tools = await toolsFor(input.hash);
   const below = new LowerView(input.lowers);
-  const { files, staging, link } = input;
-  const packer = new LayerPacker({
-    files,
-    staging,
-    link,
-    hash: await tools.hasher('diff', 'sha256'),
-    crc: tools.crc,
-    below: (path) => below.find(path),
-    onProgress: (bytes) => {
-      words.set('bytesOut', bytes);
-      if (words.canceled) throw new GantryError('ERR_CANCELED', 'packLayer: canceled');
-    },
-  });
   try {
-    return packer.pack();
+    const diffID = packChanges({
+      files: input.files,
+      given: input.given,
+      hash: await tools.hasher('diff', 'sha256'),
+      below: (path) => below.find(path),
+      target: ring,
+    });
+    ring.finish();
+    return diffID;
   } finally {
-    packer.close();
     below.close();
   }
 });
@@ -287,16 +286,3 @@ export const layerBlob = task(async (input: BlobOutput): Promise<WrittenBlob> =>
     words: new ProgressWords(input.words),
   });
 });
-
-/** Decompresses a file into another; both are the main thread's. */
-export const inflateArchive = task(
-  async (input: {
-    readonly from: number;
-    readonly to: number;
-    readonly hash: HashBackend;
-    readonly words: SharedArrayBuffer;
-  }): Promise<number> => {
-    const { decompressors } = await toolsFor(input.hash);
-    return inflateFile({ ...input, decompressors, words: new ProgressWords(input.words) });
-  },
-);

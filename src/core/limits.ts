@@ -26,3 +26,7 @@ export const LIMITS = {
   xattrBytes: 64 * KiB,
   sparseSegments: 1_000_000,
 } as const;
+
+/** What so many compressed bytes may become at most. */
+export const inflatedLimit = (compressed: number): number =>
+  Math.min(LIMITS.inflatedBytes, Math.max(LIMITS.inflatedFloor, compressed * LIMITS.inflateRatio));

@@ -1,8 +1,8 @@
 /**
  * `docker commit`: a container's write layer becomes a layer, and an image over the container's image.
  *
- *   still ─► pool: pack ─► park ─► commit ─► imagedb ─► repositories.json        the container keeps its files
- *   locked ─► "removing" ─► the same, files linked ─► container gone             --consume
+ *   still ─► pool: pack, write ─► park ─► commit ─► imagedb ─► repositories.json    the container keeps its files
+ *   locked ─► "removing" ─► the same, files linked ─► container gone                    --consume
  *
  * A kill leaves the container as it was, or the image. With --consume it may leave a container that is being removed, files
  * and all: the same command, called again, ends it.
@@ -12,11 +12,19 @@
  */
 import { join } from 'node:path';
 import { chooseHashBackend } from '../core/digest/calibrate.js';
-import { chainIDOf, hexOf, type ImageID, imageIDOf, parseDigest } from '../core/digest/digest.js';
+import {
+  chainIDOf,
+  type DiffID,
+  hexOf,
+  type ImageID,
+  imageIDOf,
+  parseDigest,
+} from '../core/digest/digest.js';
 import { GantryError } from '../core/errors.js';
 import { ProgressWords } from '../core/progress-words.js';
+import { newSharedRing } from '../core/slot-ring.js';
 import type { StoredImage } from '../image/imagedb.js';
-import type { PackedLayer } from '../layer/layer-packer.js';
+import type { Written } from '../layer/layer-writer.js';
 import type { LayerReceipt } from '../layer/receipt.js';
 import { familiarString, withDefaultTag } from '../registry/reference.js';
 import { transition } from '../runtime/container-state.js';
@@ -27,6 +35,7 @@ import { settleDurability } from './durability.js';
 import { recordContainerEvent, recordImageEvent } from './events.js';
 import type { Layer, Staging } from './layer-store.js';
 import { Pool } from './pool.js';
+import { endingOther, firstError } from './ring-halves.js';
 import { type StillContainer, withStillContainer } from './still-container.js';
 import type { Store } from './store.js';
 import { parseTarget } from './tag-image.js';
@@ -50,7 +59,7 @@ const EMPTY = 'sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ac
 
 /**
  * ERR_NOT_FOUND for the container, or for its image that is gone; ERR_CONFLICT for one that is being removed, or runs and is
- * to be consumed; ERR_INVALID_REFERENCE, ERR_INVALID_ARGUMENT; what LayerPacker throws.
+ * to be consumed; ERR_INVALID_REFERENCE, ERR_INVALID_ARGUMENT; what packLayer throws.
  */
 export async function commitContainer(store: Store, what: string, options: CommitOptions): Promise<ImageID> {
   const reference =
@@ -69,6 +78,7 @@ export async function commitContainer(store: Store, what: string, options: Commi
   }
 }
 
+type PackedLayer = Written & { readonly diffID: DiffID };
 type Commit = Omit<CommitOptions, 'reference'> & { readonly reference: string | undefined };
 
 async function commitStill(store: Store, container: StillContainer, options: Commit): Promise<ImageID> {
@@ -182,16 +192,37 @@ async function pack(
   const words = new ProgressWords();
   const cancel = (): void => words.cancel();
   signal.addEventListener('abort', cancel, { once: true });
-  const pool = new Pool('layer', 1);
+  const pool = new Pool('layer', 2);
+  const ring = newSharedRing();
+  const files = store.driver.files(mount.mountID);
+  const both = {
+    ring,
+    hash: await chooseHashBackend('auto', join(store.root, 'gantry', 'hash.json')),
+    words: words.shared,
+  };
   try {
-    return await pool.run('packLayer', {
-      files: store.driver.files(mount.mountID),
-      lowers: below.map((layer) => store.driver.files(layer.cacheID)),
-      staging: staging.dir,
-      link: consume,
-      hash: await chooseHashBackend('auto', join(store.root, 'gantry', 'hash.json')),
-      words: words.shared,
-    });
+    const [diffID, written] = await Promise.allSettled([
+      endingOther(
+        ring,
+        pool.run('packLayer', {
+          ...both,
+          files,
+          lowers: below.map((layer) => store.driver.files(layer.cacheID)),
+          given: consume,
+        }),
+      ),
+      endingOther(
+        ring,
+        pool.run('writeLayer', {
+          ...both,
+          staging: staging.dir,
+          extract: consume ? { given: files } : { holes: true },
+        }),
+      ),
+    ]);
+    if (diffID.status === 'fulfilled' && written.status === 'fulfilled')
+      return { ...written.value, diffID: diffID.value };
+    throw firstError([diffID, written]);
   } finally {
     signal.removeEventListener('abort', cancel);
     await pool.close();

@@ -1,13 +1,13 @@
 /** One attempt to fetch, verify and unpack a layer in the pool, by one thread or, for a dominant layer, by two. */
 import type { Inflated } from '../../workers/layer.js';
 import type { HashBackend } from '../core/digest/hasher.js';
-import { isGantryError } from '../core/errors.js';
 import type { ProgressWords } from '../core/progress-words.js';
-import { newSharedRing, type SharedRing, SlotRing } from '../core/slot-ring.js';
+import { newSharedRing } from '../core/slot-ring.js';
 import type { Written } from '../layer/layer-writer.js';
 import type { LayerReceipt } from '../layer/receipt.js';
 import type { Input, Pool } from './pool.js';
 import type { TargetLayer } from './pull-target.js';
+import { endingOther, firstError } from './ring-halves.js';
 
 export interface ReceiveInput {
   readonly layer: TargetLayer;
@@ -55,20 +55,5 @@ async function byTwo(
   if (inflated.status === 'fulfilled' && inflated.value !== 'restart' && written.status === 'fulfilled') {
     return { ...inflated.value, ...written.value };
   }
-  // Each ends the other with ERR_CANCELED: what came first is the error that is not that one.
-  const errors = [inflated, written].flatMap((half) => (half.status === 'rejected' ? [half.reason] : []));
-  throw errors.find((error) => !isGantryError(error, 'ERR_CANCELED')) ?? errors[0];
-}
-
-/** Without success of one half the other would wait for ever. Done here, because a thread that died tells nobody. */
-async function endingOther<Value>(ring: SharedRing, half: Promise<Value>): Promise<Value> {
-  const end = (): void => new SlotRing(ring, () => false).fail();
-  try {
-    const value = await half;
-    if (value === 'restart') end();
-    return value;
-  } catch (error) {
-    end();
-    throw error;
-  }
+  throw firstError([inflated, written]);
 }

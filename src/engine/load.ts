@@ -71,7 +71,7 @@ export async function load(
     await settleDurability(store);
     await store.layers.sweep();
     const hash = await chooseHashBackend('auto', join(store.root, 'gantry', 'hash.json'));
-    const { archive, close } = await openArchive(store, source, { pool, hash, signal });
+    const { archive, close } = await openArchive(store, source, signal);
     const fetcher = new LayerFetcher({ store, pool, threads, hash, onEvent });
     try {
       const selected = select(readArchiveImages(archive, platform));

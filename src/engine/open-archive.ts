@@ -1,9 +1,10 @@
 /**
  * An image archive opened for reading members at any place, whatever it comes as:
  *
- *   a directory or a tar          as it is
- *   a tar in gzip, zstd or lz4    decompressed into <root>/gantry/tmp/<id>/archive.tar
- *   a pipe                        kept in <root>/gantry/tmp/<id>/stdin first
+ *   a directory or a tar             as it is
+ *   lz4 or zstd in small frames      as it is, each member from its own frames
+ *   gzip, one frame                  decompressed into <root>/gantry/tmp/<id>/archive.tar
+ *   a pipe                           kept in <root>/gantry/tmp/<id>/stdin as it comes; the last kind decompressed at once
  */
 import {
   closeSync,
@@ -16,28 +17,23 @@ import {
 } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Readable } from 'node:stream';
+import { Readable, type Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { chooseDecompressors } from '../core/compress/backends.js';
+import { beginsWithFrame, FRAME_HEAD_BYTES, mapFrames } from '../core/compress/frame-map.js';
 import { sniffCompression } from '../core/compress/inflater.js';
-import type { HashBackend } from '../core/digest/hasher.js';
+import { inflatingWriter } from '../core/compress/inflating-writer.js';
 import { GantryError } from '../core/errors.js';
 import { newCacheID } from '../core/ids.js';
-import { ProgressWords } from '../core/progress-words.js';
 import { writeError } from '../core/write-error.js';
+import { openFramedArchive } from '../registry/framed-archive.js';
 import { type LayoutArchive, openLayoutArchive } from '../registry/layout-archive.js';
-import type { Pool } from './pool.js';
 import type { Store } from './store.js';
 
 export type ArchiveSource =
   | { readonly kind: 'path'; readonly path: string }
   /** Read to its end, unless it is a regular file. */
   | { readonly kind: 'descriptor'; readonly fd: number };
-
-export interface OpenArchiveOptions {
-  readonly pool: () => Pool;
-  readonly hash: HashBackend;
-  readonly signal: AbortSignal;
-}
 
 export interface OpenArchive {
   readonly archive: LayoutArchive;
@@ -50,7 +46,7 @@ const CHUNK = 1024 * 1024;
 export async function openArchive(
   store: Store,
   source: ArchiveSource,
-  options: OpenArchiveOptions,
+  signal: AbortSignal,
 ): Promise<OpenArchive> {
   const { makeHeldDirectory } = await import('../core/held-directory.js');
   const scratch = makeHeldDirectory(join(store.root, 'gantry', 'tmp'), newCacheID);
@@ -59,72 +55,111 @@ export async function openArchive(
     scratch.release();
   };
   try {
-    const path = await pathOf(source, join(scratch.path, 'stdin'), options.signal);
-    const plain = isCompressed(path)
-      ? await inflated(path, join(scratch.path, 'archive.tar'), options)
-      : path;
-    const shown = source.kind === 'path' ? source.path : 'stdin';
-    return { archive: { ...openLayoutArchive(plain), path: shown }, close };
+    const archive = await readable(source, scratch.path, signal);
+    return { archive: { ...archive, path: source.kind === 'path' ? source.path : 'stdin' }, close };
   } catch (error) {
     await close();
     throw error;
   }
 }
 
+/** What cannot be read where it is goes into `scratch` once, as it comes or decompressed. */
+async function readable(source: ArchiveSource, scratch: string, signal: AbortSignal): Promise<LayoutArchive> {
+  const tar = join(scratch, 'archive.tar');
+  let path = placeOf(source);
+  if (path === undefined) {
+    const stream = await peeked(streamOf(source), signal);
+    if (needsInflating(stream.head)) {
+      await inflate(stream.all, tar, signal);
+      return openLayoutArchive(tar);
+    }
+    path = join(scratch, 'stdin');
+    await keep(stream.all, path, signal);
+  }
+  if (statSync(path).isDirectory()) return openLayoutArchive(path);
+  const fd = openSync(path, 'r');
+  try {
+    const head = Buffer.alloc(FRAME_HEAD_BYTES);
+    readSync(fd, head, 0, head.length, 0);
+    if (sniffCompression(head) === 'none') return openLayoutArchive(path);
+    const map = mapFrames(fd, fstatSync(fd).size);
+    if (map !== undefined) return openFramedArchive(path, map, await chooseDecompressors());
+  } finally {
+    closeSync(fd);
+  }
+  await inflate(createReadStream(path, { highWaterMark: CHUNK }), tar, signal);
+  return openLayoutArchive(tar);
+}
+
+const needsInflating = (head: Buffer): boolean => sniffCompression(head) !== 'none' && !beginsWithFrame(head);
+
+/** A path to read `source` by at any place; undefined for what can only be read once. */
+function placeOf(source: ArchiveSource): string | undefined {
+  if (source.kind === 'descriptor') {
+    return fstatSync(source.fd).isFile() ? `/proc/self/fd/${source.fd}` : undefined;
+  }
+  const stat = statSync(source.path, { throwIfNoEntry: false });
+  if (stat === undefined) {
+    throw new GantryError('ERR_NOT_FOUND', `open ${source.path}: no such file or directory`);
+  }
+  return stat.isFile() || stat.isDirectory() ? source.path : undefined;
+}
+
+const streamOf = (source: ArchiveSource): Readable =>
+  source.kind === 'path'
+    ? createReadStream(source.path, { highWaterMark: CHUNK })
+    : createReadStream('', { fd: source.fd, autoClose: false, highWaterMark: CHUNK });
+
+/** A stream with its beginning known; the beginning is its first chunk. */
+async function peeked(from: Readable, signal: AbortSignal): Promise<{ head: Buffer; all: Readable }> {
+  const cancel = (): void => void from.destroy(new GantryError('ERR_CANCELED', 'archive: canceled'));
+  signal.addEventListener('abort', cancel, { once: true });
+  if (signal.aborted) cancel();
+  const chunks = from[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
+  try {
+    let head = Buffer.alloc(0);
+    while (head.length < FRAME_HEAD_BYTES) {
+      const { value, done } = await chunks.next();
+      if (done) break;
+      head = Buffer.concat([head, value]);
+    }
+    const all = async function* (): AsyncGenerator<Buffer> {
+      yield head;
+      yield* { [Symbol.asyncIterator]: () => chunks };
+    };
+    return { head, all: Readable.from(all(), { objectMode: true, highWaterMark: 2 }) };
+  } finally {
+    signal.removeEventListener('abort', cancel);
+  }
+}
+
 /** A path to read `source` by at any place; what cannot be is first copied to `spool`. */
 export async function pathOf(source: ArchiveSource, spool: string, signal: AbortSignal): Promise<string> {
-  if (source.kind === 'path') {
-    const stat = statSync(source.path, { throwIfNoEntry: false });
-    if (stat === undefined) {
-      throw new GantryError('ERR_NOT_FOUND', `open ${source.path}: no such file or directory`);
-    }
-    if (stat.isFile() || stat.isDirectory()) return source.path;
-  } else if (fstatSync(source.fd).isFile()) {
-    return `/proc/self/fd/${source.fd}`;
-  }
-  const from =
-    source.kind === 'path'
-      ? createReadStream(source.path, { highWaterMark: CHUNK })
-      : createReadStream('', { fd: source.fd, autoClose: false, highWaterMark: CHUNK });
-  await keep(from, spool, signal);
+  const place = placeOf(source);
+  if (place !== undefined) return place;
+  await keep(streamOf(source), spool, signal);
   return spool;
 }
 
 /** Writes a stream to a file. Throws ERR_CANCELED, ERR_NO_SPACE, ERR_SYSCALL. */
-export async function keep(from: Readable, path: string, signal: AbortSignal): Promise<void> {
-  try {
-    await pipeline(from, createWriteStream(path, { mode: 0o600, highWaterMark: CHUNK }), { signal });
-  } catch (error) {
-    if (signal.aborted) throw new GantryError('ERR_CANCELED', 'archive: canceled', {}, { cause: error });
-    throw writeError(error);
-  }
-}
+export const keep = (from: Readable, path: string, signal: AbortSignal): Promise<void> =>
+  piped(from, createWriteStream(path, { mode: 0o600, highWaterMark: CHUNK }), signal);
 
-function isCompressed(path: string): boolean {
-  if (statSync(path).isDirectory()) return false;
-  const magic = Buffer.alloc(4);
-  const fd = openSync(path, 'r');
+async function inflate(from: Readable, path: string, signal: AbortSignal): Promise<void> {
+  const decompressors = await chooseDecompressors();
+  const fd = openSync(path, 'wx', 0o600);
   try {
-    return sniffCompression(magic.subarray(0, readSync(fd, magic, 0, 4, 0))) !== 'none';
+    await piped(from, inflatingWriter({ fd, decompressors }), signal);
   } finally {
     closeSync(fd);
   }
 }
 
-async function inflated(path: string, to: string, options: OpenArchiveOptions): Promise<string> {
-  const words = new ProgressWords();
-  const cancel = (): void => words.cancel();
-  options.signal.addEventListener('abort', cancel, { once: true });
-  if (options.signal.aborted) cancel();
-  const input = openSync(path, 'r');
-  const output = openSync(to, 'wx', 0o600);
+async function piped(from: Readable, to: Writable, signal: AbortSignal): Promise<void> {
   try {
-    const { hash } = options;
-    await options.pool().run('inflateArchive', { from: input, to: output, hash, words: words.shared });
-    return to;
-  } finally {
-    options.signal.removeEventListener('abort', cancel);
-    closeSync(input);
-    closeSync(output);
+    await pipeline(from, to, { signal });
+  } catch (error) {
+    if (signal.aborted) throw new GantryError('ERR_CANCELED', 'archive: canceled', {}, { cause: error });
+    throw writeError(error);
   }
 }

@@ -12,7 +12,7 @@ import { algorithmOf, type DiffID, type Digest } from '../core/digest/digest.js'
 import type { Hasher } from '../core/digest/hasher.js';
 import { GantryError } from '../core/errors.js';
 import { fixedBuffer } from '../core/ffi.js';
-import { LIMITS } from '../core/limits.js';
+import { inflatedLimit } from '../core/limits.js';
 import type { Compression } from '../core/oci/media-types.js';
 
 export interface BlobPassOptions {
@@ -46,10 +46,7 @@ export class BlobPass {
 
   constructor(options: BlobPassOptions) {
     this.#options = options;
-    this.#maxTar = Math.min(
-      LIMITS.inflatedBytes,
-      Math.max(LIMITS.inflatedFloor, options.size * LIMITS.inflateRatio),
-    );
+    this.#maxTar = inflatedLimit(options.size);
     options.blobHash.reset();
     options.diffHash.reset();
   }

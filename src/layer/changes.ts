@@ -16,9 +16,10 @@
 import { type BigIntStats, fstatSync, readdirSync } from 'node:fs';
 import { GantryError } from '../core/errors.js';
 import { at, O } from '../core/fsops/at.js';
-import { check, cstring, E, errno } from '../core/fsops/libc.js';
+import { check, E, errno } from '../core/fsops/libc.js';
 import { OpenXattrs } from '../core/fsops/xattr.js';
 import { LIMITS } from '../core/limits.js';
+import { NameBuffer } from '../core/rooted-dir.js';
 import { treeEntry } from '../core/tar/tree-entry.js';
 import type { NewEntry } from '../core/tar/writer.js';
 import { show } from './entry-path.js';
@@ -53,6 +54,7 @@ interface Above {
 /** Depth first, a directory before what is in it, names in byte order. `root` is left open. */
 export function* walkChanges(root: number): Generator<Change> {
   const reader = new OpenXattrs();
+  const nameBytes = new NameBuffer();
   yield* visit(root, '', { depth: 0, opaque: false, markedFiles: false });
 
   function* visit(fd: number, path: string, above: Above): Generator<Change> {
@@ -77,7 +79,7 @@ export function* walkChanges(root: number): Generator<Change> {
     for (const name of names) {
       const child = path === '' ? name : `${path}/${name}`;
       if (inside.depth > LIMITS.pathDepth || child.length >= LIMITS.pathBytes) throw tooDeep(child);
-      const opened = at.open(fd, cstring(Buffer.from(name, 'latin1')), LOOK, 0);
+      const opened = at.open(fd, nameBytes.set(name), LOOK, 0);
       if (opened < 0 && errno() === E.ENOENT) continue; // it went meanwhile
       check(opened, 'open', show(child));
       try {

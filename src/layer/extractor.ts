@@ -11,15 +11,16 @@
 import { readdirSync } from 'node:fs';
 import { GantryError, unreachable } from '../core/errors.js';
 import { AddressCache } from '../core/ffi.js';
-import { AT_FDCWD, AT_REMOVEDIR, AT_SYMLINK_FOLLOW, AT_SYMLINK_NOFOLLOW, at, O } from '../core/fsops/at.js';
+import { AT_REMOVEDIR, AT_SYMLINK_NOFOLLOW, at, O } from '../core/fsops/at.js';
 import { E, errno, syscallError } from '../core/fsops/libc.js';
-import { NameBuffer } from '../core/rooted-dir.js';
+import { NameBuffer, RootedDir } from '../core/rooted-dir.js';
 import type { TarEntry } from '../core/tar/entry.js';
 import { device, nodeMode } from './device-node.js';
 import { baseOf, cleanPath, hostile, parentOf, show } from './entry-path.js';
 import { LayerDirs } from './layer-dirs.js';
 import type { Whiteout } from './whiteout.js';
 import { procPath, XattrSetter } from './xattr-setter.js';
+import { eachDataRun } from './zero-blocks.js';
 
 /** Modes with set-id bits: chown clears them, and mkdir does not take them. */
 const SETID = 0o6000;
@@ -38,23 +39,37 @@ export interface Extracted {
  */
 export type OnReplace = (path: string, kind: 'leaf' | 'directory', place: Buffer) => void;
 
+export interface ExtractorOptions {
+  readonly onReplace: OnReplace;
+  /** A directory on the same file system that holds the files already: they get a second name and are not written. */
+  readonly given?: string | undefined;
+  /** Whole blocks of zeros become holes. */
+  readonly holes?: boolean | undefined;
+}
+
 export class Extractor {
   readonly #xattrs = new XattrSetter();
   readonly #dirs: LayerDirs;
   readonly #onReplace: OnReplace;
+  readonly #given: RootedDir | undefined;
+  readonly #holes: boolean;
   readonly #name = new NameBuffer();
   readonly #other = new NameBuffer();
   readonly #times = new BigInt64Array(4);
   readonly #addresses = new AddressCache();
   readonly #dirTimes = new Map<string, readonly [seconds: number, nanos: number]>();
   #fd = -1;
+  /** Where the last write to it ended. */
+  #end = 0;
   #entry: TarEntry | undefined;
   /** A directory with the set-group-ID bit is there: what is made in one takes its group, and a directory the bit. */
   #inheriting = false;
 
-  constructor(diff: string, onReplace: OnReplace) {
+  constructor(diff: string, { onReplace, given, holes = false }: ExtractorOptions) {
     this.#dirs = new LayerDirs(diff, this.#xattrs);
     this.#onReplace = onReplace;
+    this.#given = given === undefined ? undefined : new RootedDir(given);
+    this.#holes = holes;
   }
 
   /** Makes one entry; a file stays open for `data` until `end`. `path` is cleaned and not a whiteout. */
@@ -95,25 +110,27 @@ export class Extractor {
     }
   }
 
-  /** Gives an open file of the same file system this name too: no copy, its attributes are its own. */
-  adopt(path: string, fd: number): void {
-    const parent = this.#dirs.parent(path);
-    const name = this.#name.set(baseOf(path));
-    const source = this.#other.set(`/proc/self/fd/${fd}`);
-    this.#create(path, parent, () => at.link(AT_FDCWD, source, parent, name, AT_SYMLINK_FOLLOW));
+  data(bytes: Uint8Array, start: number, end: number, offset: number): void {
+    if (this.#given !== undefined) return;
+    if (!this.#holes) this.#write(bytes, start, end, offset);
+    else
+      eachDataRun(bytes, start, end, offset, (from, to) =>
+        this.#write(bytes, from, to, offset + from - start),
+      );
   }
 
-  data(bytes: Uint8Array, start: number, end: number, offset: number): void {
-    const sparse = this.#entry?.sparse !== undefined;
+  #write(bytes: Uint8Array, start: number, end: number, offset: number): void {
+    const placed = this.#holes || this.#entry?.sparse !== undefined;
     const address = this.#addresses.of(bytes);
     for (let from = start; from < end; ) {
       const length = end - from;
-      const done = sparse
+      const done = placed
         ? at.pwrite(this.#fd, address + from, length, offset + from - start)
         : at.write(this.#fd, address + from, length);
       if (done < 0 && errno() === E.EINTR) continue;
       this.#check(done, 'write', this.#entry?.name ?? '');
       from += done;
+      this.#end = offset + from - start;
     }
   }
 
@@ -122,7 +139,7 @@ export class Extractor {
     const entry = this.#entry;
     this.#entry = undefined;
     if (this.#fd < 0 || entry === undefined) return;
-    if (entry.sparse !== undefined) this.#check(at.ftruncate(this.#fd, entry.size), 'truncate', entry.name);
+    if (this.#end < entry.size) this.#check(at.ftruncate(this.#fd, entry.size), 'truncate', entry.name);
     if (entry.xattrs !== undefined) this.#xattrs.setOnFile(this.#fd, entry.xattrs, entry.name);
     this.#setTimes(entry.mtime, entry.mtimeNanos);
     this.#check(at.futimens(this.#fd, this.#times), 'utimens', entry.name);
@@ -164,6 +181,7 @@ export class Extractor {
     if (this.#fd >= 0) at.close(this.#fd);
     this.#fd = -1;
     this.#dirs.rooted.close();
+    this.#given?.close();
   }
 
   #check(result: number, call: string, path: string): number {
@@ -185,6 +203,12 @@ export class Extractor {
   }
 
   #file(entry: TarEntry, path: string, parent: number, name: Uint8Array): void {
+    const given = this.#given;
+    if (given !== undefined) {
+      this.#create(path, parent, () => at.link(given.find(parentOf(path)), name, parent, name, 0));
+      return;
+    }
+    this.#end = 0;
     this.#fd = this.#create(path, parent, () => at.open(parent, name, FILE_FLAGS, entry.mode));
     if (!this.#owned(entry)) return;
     this.#check(at.fchown(this.#fd, entry.uid, entry.gid), 'chown', path);

@@ -12,7 +12,7 @@ import { GantryError } from '../core/errors.js';
 import type { TarEntry } from '../core/tar/entry.js';
 import { type TarHandler, TarReader } from '../core/tar/reader.js';
 import { cleanPath, hostile } from './entry-path.js';
-import { type Extracted, Extractor } from './extractor.js';
+import { type Extracted, Extractor, type ExtractorOptions } from './extractor.js';
 import { ReplacedFiles } from './replaced-files.js';
 import { assembleTar } from './tar-split-assembler.js';
 import { TarSplitWriter } from './tar-split-writer.js';
@@ -42,16 +42,17 @@ export class LayerWriter implements TarHandler {
   #size = 0;
 
   /** The calling thread must have umask 0. `crc` may be shared by layers that follow each other. */
-  constructor(staging: string, crc: Crc64) {
+  constructor(staging: string, crc: Crc64, files: Omit<ExtractorOptions, 'onReplace'> = {}) {
     this.#staging = staging;
     this.#diff = join(staging, 'diff');
     this.#crc = crc;
     // First: on a full disk it fails, and the extractor would leave its descriptor open.
     this.#tarSplit = new TarSplitWriter(join(staging, TAR_SPLIT));
     this.#replaced = new ReplacedFiles(join(staging, 'replaced'));
-    this.#extractor = new Extractor(this.#diff, (path, kind, place) =>
-      this.#replaced.add(path, kind === 'leaf' ? place : undefined),
-    );
+    this.#extractor = new Extractor(this.#diff, {
+      ...files,
+      onReplace: (path, kind, place) => this.#replaced.add(path, kind === 'leaf' ? place : undefined),
+    });
   }
 
   get entries(): number {

@@ -15,7 +15,7 @@ import { type ImageConfig, parseImageConfig } from '../core/oci/image-config.js'
 import { indexSchema } from '../core/oci/manifest.js';
 import { type DockerArchive, readDockerArchive } from './docker-archive.js';
 import { checkConfig, checkDigest, wrongSize } from './image-checks.js';
-import { type FileRange, type LayoutArchive, readRange } from './layout-archive.js';
+import type { FileRange, LayoutArchive } from './layout-archive.js';
 import { readManifestDocument } from './manifest-document.js';
 import { choosePlatform, hostPlatform, type PlatformSpec } from './platform.js';
 
@@ -54,7 +54,7 @@ export function readArchiveImages(archive: LayoutArchive, platform?: PlatformSpe
     );
   }
   const what = `${archive.path}: index.json`;
-  const { manifests } = parseJson(indexSchema, readRange(index, LIMITS.manifestBytes), what);
+  const { manifests } = parseJson(indexSchema, archive.read(index, LIMITS.manifestBytes), what);
   return byManifest(chosen(manifests, platform, what)).map(([entry, names]) =>
     layoutImage(archive, entry, names, platform),
   );
@@ -66,7 +66,7 @@ function savedImage(
   platform: PlatformSpec | undefined,
 ): ArchiveImage {
   const what = `${archive.path}: ${Config}`;
-  const config = readRange(member(archive, Config), LIMITS.configBytes);
+  const config = archive.read(member(archive, Config), LIMITS.configBytes);
   const named = /(?:^|\/)([0-9a-f]{64})(?:\.json)?$/.exec(Config)?.[1];
   const found = digestOf(config);
   if (named !== undefined && hexOf(found) !== named) {
@@ -151,7 +151,7 @@ function layoutImage(
 }
 
 function blob(archive: LayoutArchive, descriptor: Descriptor, limit: number): Buffer {
-  const bytes = readRange(sized(archive, descriptor), limit);
+  const bytes = archive.read(sized(archive, descriptor), limit);
   checkDigest(archive.path, bytes, descriptor.digest);
   return bytes;
 }

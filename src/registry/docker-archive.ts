@@ -15,7 +15,7 @@ import { LIMITS } from '../core/limits.js';
 import { parseJson } from '../core/oci/descriptor.js';
 import { parseImageConfig } from '../core/oci/image-config.js';
 import { MEDIA_TYPE } from '../core/oci/media-types.js';
-import { type FileRange, type LayoutArchive, readRange } from './layout-archive.js';
+import type { FileRange, LayoutArchive } from './layout-archive.js';
 
 export const dockerArchiveSchema = v.pipe(
   v.array(
@@ -39,7 +39,7 @@ export interface SavedImage {
 export function readDockerArchive(archive: LayoutArchive): DockerArchive | undefined {
   const file = archive.file('manifest.json');
   const what = `${archive.path}: manifest.json`;
-  return file && parseJson(dockerArchiveSchema, readRange(file, LIMITS.manifestBytes), what);
+  return file && parseJson(dockerArchiveSchema, archive.read(file, LIMITS.manifestBytes), what);
 }
 
 /** Writes the OCI manifest of one image. Compressed layers outside `blobs/` are hashed here, once. */
@@ -51,7 +51,7 @@ export function savedImage(archive: LayoutArchive, image: DockerArchive[number])
     return file;
   };
   const configFile = member(image.Config);
-  const config = readRange(configFile, LIMITS.configBytes);
+  const config = archive.read(configFile, LIMITS.configBytes);
   const diffIDs = parseImageConfig(config, `${archive.path}: ${image.Config}`).rootfs.diff_ids ?? [];
   if (diffIDs.length !== image.Layers.length) {
     const found = `${image.Layers.length} layers, its config ${diffIDs.length}`;
@@ -64,7 +64,7 @@ export function savedImage(archive: LayoutArchive, image: DockerArchive[number])
   const blobs = new Map<Digest, FileRange>([[configDigest, configFile]]);
   const layers = image.Layers.map((name, i) => {
     const file = member(name);
-    const mediaType = layerType(file);
+    const mediaType = layerType(archive, file);
     const named = /^blobs\/(sha256)\/([0-9a-f]{64})$/.exec(name);
     const plain = mediaType === MEDIA_TYPE.ociLayer ? diffIDs[i] : undefined;
     const digest = parseDigest(named ? `${named[1]}:${named[2]}` : (plain ?? hashOf(file)));
@@ -80,8 +80,8 @@ export function savedImage(archive: LayoutArchive, image: DockerArchive[number])
   return { manifest: Buffer.from(JSON.stringify(document)), blobs };
 }
 
-function layerType(file: FileRange): string {
-  const magic = readRange({ ...file, size: Math.min(4, file.size) }, 4).toString('hex');
+function layerType(archive: LayoutArchive, file: FileRange): string {
+  const magic = archive.read({ ...file, size: Math.min(4, file.size) }, 4).toString('hex');
   if (magic.startsWith('1f8b')) return MEDIA_TYPE.ociLayerGzip;
   return magic === '28b52ffd' ? MEDIA_TYPE.ociLayerZstd : MEDIA_TYPE.ociLayer;
 }

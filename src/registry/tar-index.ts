@@ -4,7 +4,6 @@
  *   blobs/sha256/4f53… → {offset 1536, size 32854}          ustar, PAX path and size, GNU long names
  *   1a2b…/layer.tar    → the entry its symlink or hardlink names (docker save before 25)
  */
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { posix } from 'node:path';
 import { GantryError } from '../core/errors.js';
 import { LIMITS } from '../core/limits.js';
@@ -16,6 +15,15 @@ export interface Extent {
   readonly size: number;
 }
 
+/** The bytes of a tar, wherever they are. */
+export interface TarBytes {
+  /** For messages. */
+  readonly path: string;
+  readonly size: number;
+  /** `length` bytes, fewer only at the end. */
+  read(at: number, length: number): Buffer;
+}
+
 /** `./a//b` → `a/b`; undefined for what would leave the archive. */
 export function memberName(name: string): string | undefined {
   const clean = posix.normalize(name).replace(/\/$/, '');
@@ -23,15 +31,10 @@ export function memberName(name: string): string | undefined {
 }
 
 /** Regular files by name, links resolved, the last of a name. Throws ERR_INVALID_ARGUMENT for what is no tar. */
-export function indexTar(path: string): Map<string, Extent> {
+export function indexTar(tar: TarBytes): Map<string, Extent> {
   const files = new Map<string, Extent>();
   const links = new Map<string, string>();
-  const fd = openSync(path, 'r');
-  try {
-    scan(fd, path, files, links);
-  } finally {
-    closeSync(fd);
-  }
+  scan(tar, files, links);
   for (const [name, target] of links) {
     const extent = files.get(target);
     if (extent !== undefined) files.set(name, extent);
@@ -39,13 +42,13 @@ export function indexTar(path: string): Map<string, Extent> {
   return files;
 }
 
-function scan(fd: number, path: string, files: Map<string, Extent>, links: Map<string, string>): void {
-  const total = fstatSync(fd).size;
+function scan(tar: TarBytes, files: Map<string, Extent>, links: Map<string, string>): void {
+  const { path, size: total } = tar;
   let longName: string | undefined;
   let longLink: string | undefined;
   let pax: PaxRecords = new Map();
   for (let at = 0; at + BLOCK <= total; ) {
-    const block = read(fd, at, BLOCK);
+    const block = tar.read(at, BLOCK);
     if (isZeroBlock(block, 0)) break;
     if (!checksumMatches(block, 0)) throw notTar(path, `bad header checksum at byte ${at}`);
     const flag = block[156];
@@ -57,7 +60,7 @@ function scan(fd: number, path: string, files: Map<string, Extent>, links: Map<s
     at = offset + Math.ceil(size / BLOCK) * BLOCK;
     if (flag === TYPE.pax || flag === TYPE.gnuLongName || flag === TYPE.gnuLongLink) {
       if (size > LIMITS.paxBytes) throw notTar(path, `an extended header of ${size} bytes`);
-      const data = read(fd, offset, size);
+      const data = tar.read(offset, size);
       if (flag === TYPE.pax) pax = parsePax(data, offset);
       else if (flag === TYPE.gnuLongName) longName = parseText(data, 0, size);
       else longLink = parseText(data, 0, size);
@@ -81,11 +84,6 @@ function headerName(block: Buffer): string {
   const prefix = block.toString('latin1', 257, 263) === 'ustar\0' ? parseText(block, 345, 155) : '';
   const name = parseText(block, 0, 100);
   return prefix === '' ? name : `${prefix}/${name}`;
-}
-
-function read(fd: number, at: number, length: number): Buffer {
-  const bytes = Buffer.alloc(length);
-  return bytes.subarray(0, readSync(fd, bytes, 0, length, at));
 }
 
 const notTar = (path: string, found: string): GantryError =>

@@ -238,6 +238,16 @@ describe('archives of others', () => {
       expect(await damagedLayers(root)).toEqual([]);
     },
   );
+
+  it.each(['--gzip', '--zstd', '--use-compress-program=lz4'])('from a pipe: tar %s', async (flag) => {
+    const pipe = fresh('pipe');
+    execFileSync('mkfifo', [pipe]);
+    const from = spawn('cp', [packed(classic(), flag), pipe]);
+    const root = fresh('root');
+    expect(await into(root, pipe)).toMatchObject([{ names: ['old:1'] }]);
+    expect(leftovers(root)).toEqual([]);
+    expect(from.exitCode ?? 0).toBe(0);
+  });
 });
 
 describe('what must not get in', () => {
@@ -284,6 +294,14 @@ describe('what must not get in', () => {
     const gz = readFileSync(packed(classic(), '--gzip'));
     writeFileSync(join(work.path, 'cut'), gz.subarray(0, gz.length - 10));
     await refused(join(work.path, 'cut'), 'ERR_LAYER_INVALID', /unexpected end/);
+  });
+
+  it('a bomb of small frames', async () => {
+    const sized = join(work.path, 'zeros');
+    writeFileSync(sized, Buffer.alloc(4_194_304));
+    const frame = execFileSync('zstd', ['-c', sized]);
+    writeFileSync(join(work.path, 'bomb'), Buffer.concat(Array.from({ length: 300 }, () => frame)));
+    await refused(join(work.path, 'bomb'), 'ERR_LAYER_TOO_LARGE', /inflate to 1258291200/);
   });
 
   it('a member that is missing, or outside', async () => {

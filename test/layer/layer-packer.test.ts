@@ -26,7 +26,8 @@ import { createHasher } from '../../src/core/digest/hasher.js';
 import { privateUmask } from '../../src/core/fsops/at.js';
 import { getXattr, setXattr } from '../../src/core/fsops/xattr.js';
 import { walkChanges } from '../../src/layer/changes.js';
-import { LayerPacker, type PackedLayer } from '../../src/layer/layer-packer.js';
+import { packLayer } from '../../src/layer/layer-packer.js';
+import { LayerWriter } from '../../src/layer/layer-writer.js';
 import { assembleTar } from '../../src/layer/tar-split-assembler.js';
 import { LowerView } from '../../src/overlay/lower-view.js';
 import { type ChangedTree, changedTree } from '../helpers/changed-tree.js';
@@ -38,26 +39,27 @@ const root = process.getuid?.() === 0;
 describe.skipIf(!root)('a write layer becomes a layer (needs root, umoci, setfattr and setcap)', () => {
   const dir = mkdtempSync(join(tmpdir(), 'gantry-packer-'));
   let tree: ChangedTree;
-  let packed: PackedLayer;
+  let packed: Awaited<ReturnType<typeof pack>>;
   let tar: Buffer;
 
   const pack = async (files: string, staging: string, link = false, lowers = [tree.lower]) => {
     mkdirSync(join(staging, 'diff'), { recursive: true });
     privateUmask();
     const below = new LowerView(lowers);
-    const packer = new LayerPacker({
-      files,
-      staging,
-      link,
-      hash: await createHasher('sha256', 'native'),
-      crc: await createCrc64(),
-      below: (path) => below.find(path),
-      onProgress: () => {},
-    });
+    const crc = await createCrc64();
+    const writer = new LayerWriter(staging, crc, link ? { given: files } : { holes: true });
+    const region = Buffer.from(new ArrayBuffer(1000)); // divides nothing
     try {
-      return packer.pack();
+      const diffID = packLayer({
+        files,
+        given: link,
+        hash: await createHasher('sha256', 'native'),
+        below: (path) => below.find(path),
+        target: { acquire: () => region, commit: (length) => writer.write(region, 0, length) },
+      });
+      return { ...(await writer.finish()), diffID };
     } finally {
-      packer.close();
+      writer.close();
       below.close();
     }
   };

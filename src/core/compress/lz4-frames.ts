@@ -16,8 +16,10 @@ const INDEPENDENT = 1;
 const PREFERENCES_BYTES = 56;
 const NOTHING = Buffer.alloc(0);
 
-export async function lz4Format(): Promise<BlockFormat> {
-  const slot = nativeSlots() ?? (await packagedSlots());
+/** `encoder` takes this one instead of the best; for tests. */
+export async function lz4Format(encoder?: 'liblz4' | 'lz4-napi'): Promise<BlockFormat> {
+  const native = encoder === 'lz4-napi' ? undefined : nativeSlots();
+  const slot = native ?? (await packagedSlots());
   return { head: NOTHING, checksum: false, tail: () => NOTHING, slot };
 }
 

@@ -41,6 +41,9 @@ export const at = {
   pwrite: bind<(fd: number, address: number, length: number, offset: number) => number>(
     'long pwrite(int, uintptr_t, size_t, int64_t)',
   ),
+  pread: bind<(fd: number, address: number, length: number, offset: number) => number>(
+    'long pread(int, uintptr_t, size_t, int64_t)',
+  ),
   ftruncate: bind<(fd: number, length: number) => number>('int ftruncate(int, int64_t)'),
   close: bind<(fd: number) => number>('int close(int)'),
 };
@@ -50,6 +53,7 @@ export const O = {
   WRONLY: 0o1,
   CREAT: 0o100,
   EXCL: 0o200,
+  NONBLOCK: 0o4000,
   CLOEXEC: 0o2000000,
   // The directory and nofollow bits are swapped between x86 and arm (arch/arm64/include/uapi/asm/fcntl.h).
   DIRECTORY: process.arch === 'arm64' ? 0o40000 : 0o200000,

@@ -69,7 +69,7 @@ function block(entry: NewEntry, type: number): Buffer {
   octal(entry.major, 329, 8);
   octal(entry.minor, 337, 8);
   let sum = 0;
-  for (const byte of out) sum += byte;
+  for (let at = 0; at < BLOCK; at++) sum += out[at] as number;
   out.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
   return out;
 }

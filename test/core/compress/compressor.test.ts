@@ -35,7 +35,8 @@ const formats: [string, string, () => BlockFormat | Promise<BlockFormat>][] = [
   ['gzip:3', 'gzip', () => gzipFormat(3)],
   ['gzip:6', 'gzip', () => gzipFormat(6)],
   ['zstd:3', 'zstd', () => zstdFormat(3)],
-  ['lz4', 'lz4', () => lz4Format()],
+  ['lz4 by liblz4', 'lz4', () => lz4Format('liblz4')],
+  ['lz4 by lz4-napi', 'lz4', () => lz4Format('lz4-napi')],
 ];
 
 describe.each(formats)('%s', (_, name, make) => {
