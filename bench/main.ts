@@ -3,7 +3,8 @@
  * npm run bench -- hash inflate                   some of them
  * npm run bench -- images [redis python …]        builds the real images
  * npm run bench -- peers [--images redis,huge] [--runs 3] [--tools gantry,docker]
- * npm run bench -- start [--runs 15] [--tools gantry,podman]   `run --rm IMAGE true` beside the peers' own
+ * npm run bench -- start [--runs 15] [--tools gantry,podman] [--network bridge]   `run --rm IMAGE true` beside the peers' own;
+ *                     with a bridge: unshare --net sh -c 'ip link set lo up && npm run bench -- start --network bridge'
  * npm run bench -- containers [--count 100] [--tools gantry,podman]   many of `run -d` at once, and what shims take
  * npm run bench -- save [--images redis] [--runs 3] [--tools gantry,docker]   save to and load from an lz4 archive
  * --json FILE: where the numbers go besides the table (default bench/results/<what>.json)
@@ -27,6 +28,7 @@ const { values, positionals } = parseArgs({
   options: {
     images: { type: 'string' },
     runs: { type: 'string' },
+    network: { type: 'string' },
     count: { type: 'string', default: '100' },
     tools: { type: 'string' },
     json: { type: 'string' },
@@ -79,6 +81,7 @@ async function starts(): Promise<void> {
   const results = await compareStarts({
     runs: Number(values.runs ?? 15),
     tools: values.tools?.split(','),
+    network: values.network === 'bridge' ? 'bridge' : 'none',
     log: note,
   });
   say(`${machineLine(facts)}\n\n${startsTable(results)}`);

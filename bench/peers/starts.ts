@@ -1,6 +1,6 @@
 /**
- * Start latency: `run --rm --network none redis true` as a whole command, of gantry and of each peer on a store of its
- * own that has the image already, daemons running. Tools take turns, so that a noisy moment hits all alike. The CPU of
+ * Start latency: `run --rm redis true` as a whole command, on no network or on the default bridge, of gantry and of each peer on a
+ * store of its own that has the image already, daemons running. Tools take turns, so that a noisy moment hits all alike. The CPU of
  * a daemon counts, since it works for the command.
  */
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
@@ -16,6 +16,7 @@ export interface StartsOptions {
   readonly runs: number;
   /** Names of TOOLS; all that are installed when undefined. */
   readonly tools?: readonly string[];
+  readonly network: 'none' | 'bridge';
   readonly log: (line: string) => void;
 }
 
@@ -24,7 +25,10 @@ type Starter = Tool & Required<Pick<Tool, 'start'>>;
 export async function compareStarts(options: StartsOptions): Promise<ToolResult[]> {
   const tools = TOOLS.filter(
     (tool): tool is Starter =>
-      tool.start !== undefined && (options.tools?.includes(tool.name) ?? true) && installed(tool),
+      tool.start !== undefined &&
+      (options.network === 'none' || tool.name !== 'containerd') && // ctr has no network of its own
+      (options.tools?.includes(tool.name) ?? true) &&
+      installed(tool),
   );
   const image = await ensureImage('redis', options.log);
   const root = mkdtempSync(join(benchDir(), 'starts-'));
@@ -36,7 +40,12 @@ export async function compareStarts(options: StartsOptions): Promise<ToolResult[
     for (const tool of tools) {
       const dir = join(root, tool.name);
       mkdirSync(dir);
-      const run = { dir, reference, meter: new Meter(`gantry-bench-${process.pid}-${tool.name}`) };
+      const run = {
+        dir,
+        reference,
+        network: options.network,
+        meter: new Meter(`gantry-bench-${process.pid}-${tool.name}`),
+      };
       undo.push(() => run.meter.close());
       const stop = await tool.prepare?.(run);
       if (stop !== undefined) undo.push(stop);

@@ -15,6 +15,8 @@ export interface Run {
   /** host:port/repository:tag */
   readonly reference: string;
   readonly meter: Meter;
+  /** For `start`: default `none`. With `bridge` the whole bench runs in a network namespace of its own. */
+  readonly network?: 'none' | 'bridge';
 }
 
 export interface Tool {
@@ -56,9 +58,9 @@ export const TOOLS: readonly Tool[] = [
     programs: ['node'],
     version: () => versionOf(process.execPath, GANTRY, '--version'),
     command: ({ dir, reference }) => [process.execPath, GANTRY, '--root', dir, 'pull', '-q', reference],
-    start: ({ dir, reference }) => [
+    start: ({ dir, reference, network = 'none' }) => [
       process.execPath,
-      ...[GANTRY, '--root', dir, 'run', '--rm', '--network', 'none', reference, 'true'],
+      ...[GANTRY, '--root', dir, 'run', '--rm', '--network', network, reference, 'true'],
     ],
     archive: {
       save: ({ dir, reference }, file) => [
@@ -81,13 +83,8 @@ export const TOOLS: readonly Tool[] = [
     version: () => versionOf('dockerd'),
     prepare: (run) => {
       const at = (name: string): string => join(run.dir, name);
-      const flags = [
-        '--iptables=false',
-        '--ip6tables=false',
-        '--bridge=none',
-        '--ip-forward=false',
-        '--ip-masq=false',
-      ];
+      const apart = ['iptables', 'ip6tables', 'ip-forward', 'ip-masq'].map((name) => `--${name}=false`);
+      const flags = run.network === 'bridge' ? [] : ['--bridge=none', ...apart];
       const places = [
         '--data-root',
         at('data'),
@@ -112,9 +109,9 @@ export const TOOLS: readonly Tool[] = [
       return daemon(run, command, ['docker', '-H', `unix://${at('sock')}`, 'version']);
     },
     command: ({ dir, reference }) => ['docker', '-H', `unix://${join(dir, 'sock')}`, 'pull', '-q', reference],
-    start: ({ dir, reference }) => [
+    start: ({ dir, reference, network = 'none' }) => [
       'docker',
-      ...['-H', `unix://${join(dir, 'sock')}`, 'run', '--rm', '--network', 'none', reference, 'true'],
+      ...['-H', `unix://${join(dir, 'sock')}`, 'run', '--rm', '--network', network, reference, 'true'],
     ],
     archive: throughLz4(({ dir }) => ['docker', '-H', `unix://${join(dir, 'sock')}`]),
   },
@@ -163,10 +160,10 @@ export const TOOLS: readonly Tool[] = [
       ...['--root', join(dir, 'root'), '--runroot', join(dir, 'run'), '--storage-driver', 'overlay'],
       ...['pull', '-q', '--tls-verify=false', reference],
     ],
-    start: ({ dir, reference }) => [
+    start: ({ dir, reference, network = 'none' }) => [
       ...withoutUnified(),
       ...podman(dir, 'crun'),
-      ...['run', '--rm', '--network', 'none', reference, 'true'],
+      ...['run', '--rm', '--network', network, reference, 'true'],
     ],
     archive: throughLz4(({ dir }) => podman(dir, 'crun')),
     background: {

@@ -20,10 +20,13 @@ const session: Session = {
 /** 128 + SIGPIPE, which ends other programs here. */
 const READER_GONE = 141;
 // The reader went away. `gantry images | head -1` was done by then, and that is no failure; `gantry pull | head -1` was not.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  process.exit(error.code === 'EPIPE' ? (process.exitCode ?? READER_GONE) : 1);
-});
-process.stderr.on('error', () => {}); // nobody is left to be told
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    // Who passes something on there (a container's output, a tar) ends it, and takes away what it used.
+    if (stream.listenerCount('error') > 1) return;
+    process.exit(error.code === 'EPIPE' ? (process.exitCode ?? READER_GONE) : 1);
+  });
+}
 for (const name of ['SIGINT', 'SIGTERM'] as const) {
   process.on(name, () => {
     // A container in the foreground has taken the signals over (engine/forward-signals.ts).

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { closeSync, openSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { GantryError } from '../core/errors.js';
+import { writeError } from '../core/write-error.js';
 
 export type TakeBytes = (bytes: Buffer) => Promise<void> | void;
 
@@ -13,7 +14,10 @@ export async function toStdout(bytes: Buffer): Promise<void> {
       hint: 'redirect the output to a file or a pipe',
     });
   }
-  if (!process.stdout.write(Buffer.from(bytes))) await once(process.stdout, 'drain');
+  if (process.stdout.write(Buffer.from(bytes))) return;
+  await once(process.stdout, 'drain').catch((cause) => {
+    throw writeError(cause);
+  });
 }
 
 /** Calls `write` with what takes the bytes. A file that it does not complete is not there, or is what it was. */

@@ -43,6 +43,7 @@ export interface AdviceFigures {
 
 const MIB = 2 ** 20;
 const PATHS_NAMED = 5;
+const SHORT_ID = 12;
 const IMAGE_BYTES = MIB;
 const IMAGE_MS = 50;
 const METACOPY_BYTES = 64 * MIB;
@@ -147,19 +148,22 @@ function split(profile: CopyUpProfile, written: readonly CopiedFile[]): Advice[]
 }
 
 function warm(profile: CopyUpProfile, data: readonly CopiedFile[]): Advice[] {
-  const waited = data.filter((file) => (file.durationMs ?? 0) > 0 && file.gone !== true);
+  // Where a renamed file is now there is none in the image.
+  const waited = data.filter((file) => (file.durationMs ?? 0) > 0 && !file.gone && file.cause !== 'rename');
   const { waitedMs = 0 } = tally(waited);
   if (waitedMs < WARM_MS || (summarise(profile).runShare ?? 0) < WARM_SHARE) return [];
-  const named = sortFiles(waited, 'time').slice(0, PATHS_NAMED);
+  // A command's words are UTF-8.
+  const few = waited.length <= PATHS_NAMED && waited.every(({ pathBase64 }) => pathBase64 === undefined);
+  const reason = 'copied before the start, and in parallel, these files cost the first write nothing';
   return [
-    made('warm', named, {
+    made('warm', waited, {
       title: 'Copy ahead of time',
-      reason: 'copied before the start, and in parallel, these files cost the first write nothing',
-      command: [
-        'gantry copyup warm',
-        shellWord({ path: profile.container.name }),
-        ...named.map(shellWord),
-      ].join(' '),
+      reason: few ? reason : `${reason}; CONTAINER is a new one of the image, of gantry create`,
+      command: few
+        ? `gantry run ${sortFiles(waited, 'time')
+            .map((file) => `--warm ${shellWord(file)}`)
+            .join(' ')} ${imageWord(profile)}`
+        : `gantry copyup warm --from ${profile.container.id.slice(0, SHORT_ID)} CONTAINER`,
     }),
   ];
 }

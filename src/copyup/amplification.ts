@@ -1,6 +1,7 @@
 /**
  * Amplification = copied ÷ changed, in blocks of 4 KiB: a 2 GiB database file with one page changed reads 524288. `null`
- * stands for "copied, and nothing of it changed", because JSON has no infinity; undefined for "not compared".
+ * stands for "copied, and nothing of it changed", because JSON has no infinity; undefined for "not compared". What a file
+ * grew by has changed too, so it is below 1 where more was written than copied.
  */
 import type { CopiedFile } from './profile.js';
 

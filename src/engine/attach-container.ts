@@ -1,6 +1,7 @@
 /** `docker attach`: the streams of a detached container joined with the caller's, through its conmon. */
 import { once } from 'node:events';
 import { GantryError } from '../core/errors.js';
+import { writeError } from '../core/write-error.js';
 import { type Attachment, attachTo } from '../runtime/attach-socket.js';
 import { bundleDirectory } from '../runtime/bundle-directory.js';
 import { resizeTerminal } from '../runtime/conmon-control.js';
@@ -87,7 +88,10 @@ export async function joinContainer(
     if (typing) undo.push(passInput());
     for await (const { stream, bytes } of attachment.output()) {
       // A slow reader slows the container down, as a pipe of its own would, and does not fill our memory.
-      if (!options[stream].write(bytes)) await once(options[stream], 'drain');
+      if (options[stream].write(bytes)) continue;
+      await once(options[stream], 'drain').catch((cause) => {
+        throw writeError(cause);
+      });
     }
   } finally {
     for (const step of undo.reverse()) step();

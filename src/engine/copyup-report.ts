@@ -6,25 +6,36 @@ import { existsSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { parseProfile } from '../copyup/parse-profile.js';
 import type { CopyUpProfile } from '../copyup/profile.js';
 import { writeFileAtomic } from '../core/atomic.js';
-import { errnoCode, GantryError } from '../core/errors.js';
+import { errnoCode, GantryError, isGantryError } from '../core/errors.js';
 import { ContainerStore } from '../runtime/container-store.js';
 import { builtFile } from './built-file.js';
-import { profilePath } from './profile-files.js';
+import { keptProfile, profilePath } from './profile-files.js';
 import { openStore } from './store.js';
 
 /** Some 500,000 files; what is larger is no profile. */
 const MAX_PROFILE_BYTES = 256 * 2 ** 20;
 
 /**
- * Throws ERR_NOT_FOUND where there is no such container or file, ERR_INVALID_ARGUMENT for a file that is no profile. Of a
+ * Throws ERR_NOT_FOUND where there is no such container, kept profile of one, or file, ERR_INVALID_ARGUMENT for a file that is no profile. Of a
  * container that was never profiled: what its upper directory tells now.
  */
 export async function readProfile(root: string, name: string): Promise<CopyUpProfile> {
   if (name.includes('/') || name.endsWith('.json')) return parseProfile(readText(name), name);
-  const file = profilePath(root, new ContainerStore(root).find(name).ID);
+  const file = containerProfile(root, name);
   if (existsSync(file)) return parseProfile(readText(file), file);
   const { upperProfile } = await import('./profile-copyups.js');
   return upperProfile(openStore(root), name);
+}
+
+/** Of a container that was removed, the one that was kept. */
+function containerProfile(root: string, name: string): string {
+  try {
+    return profilePath(root, new ContainerStore(root).find(name).ID);
+  } catch (error) {
+    const kept = isGantryError(error, 'ERR_NOT_FOUND') ? keptProfile(root, name) : undefined;
+    if (kept === undefined) throw error;
+    return kept;
+  }
 }
 
 function readText(path: string): string {

@@ -17,6 +17,8 @@ import { ProgressWords } from '../core/progress-words.js';
 import { applyChanges } from '../image/dockerfile-change.js';
 import { hostPlatform, parsePlatform } from '../registry/platform.js';
 import { familiarString, withDefaultTag } from '../registry/reference.js';
+import { displayURL } from '../registry/registry-error.js';
+import { basicHeader } from '../registry/token.js';
 import { settleDurability } from './durability.js';
 import { recordImageEvent } from './events.js';
 import { type ArchiveSource, keep, pathOf } from './open-archive.js';
@@ -28,7 +30,8 @@ export interface ImportOptions {
   readonly source: ArchiveSource | { readonly kind: 'url'; readonly url: string };
   /** REPOSITORY[:TAG] */
   readonly reference?: string;
-  readonly message: string;
+  /** Default: where it came from, without what a URL has of secrets. */
+  readonly message?: string;
   /** Dockerfile instructions. */
   readonly changes: readonly string[];
   /** os/arch[/variant]; default this machine's. */
@@ -41,7 +44,8 @@ export interface ImportOptions {
  * for what is no tar, ERR_NO_SPACE, ERR_CANCELED.
  */
 export async function importImage(store: Store, options: ImportOptions): Promise<ImageID> {
-  const { changes, message, signal } = options;
+  const { changes, source, signal } = options;
+  const message = options.message ?? `Imported from ${shownSource(source)}`;
   const reference =
     options.reference === undefined
       ? undefined
@@ -71,6 +75,12 @@ export async function importImage(store: Store, options: ImportOptions): Promise
   }
 }
 
+function shownSource(source: ImportOptions['source']): string {
+  if (source.kind === 'descriptor') return '-';
+  if (source.kind === 'path') return source.path;
+  return URL.canParse(source.url) ? displayURL(new URL(source.url)) : source.url;
+}
+
 async function importLayer(store: Store, { source, signal }: ImportOptions): Promise<DiffID> {
   const { makeHeldDirectory } = await import('../core/held-directory.js');
   const scratch = makeHeldDirectory(join(store.root, 'gantry', 'tmp'), newCacheID);
@@ -89,16 +99,24 @@ async function importLayer(store: Store, { source, signal }: ImportOptions): Pro
 }
 
 async function download(url: string, to: string, signal: AbortSignal): Promise<string> {
+  if (!URL.canParse(url)) throw new GantryError('ERR_INVALID_ARGUMENT', `${url}: expected a URL`);
+  const from = new URL(url);
+  const { username, password } = from;
+  const login = basicHeader(decodeURIComponent(username), decodeURIComponent(password));
+  const headers: Record<string, string> = username === '' ? {} : { authorization: login };
+  from.username = '';
+  from.password = '';
+  const shown = displayURL(from);
   let response: Response;
   try {
-    response = await fetch(url, { signal });
+    response = await fetch(from, { signal, headers });
   } catch (cause) {
-    if (signal.aborted) throw new GantryError('ERR_CANCELED', `${url}: canceled`, {}, { cause });
+    if (signal.aborted) throw new GantryError('ERR_CANCELED', `${shown}: canceled`, {}, { cause });
     const errno = errnoCode((cause as Error).cause) ?? 'no answer';
-    throw new GantryError('ERR_NETWORK', `${url}: ${errno}`, { errno }, { cause });
+    throw new GantryError('ERR_NETWORK', `${shown}: ${errno}`, { errno }, { cause });
   }
   if (!response.ok || response.body === null) {
-    throw new GantryError('ERR_NETWORK', `${url}: expected status 200, found ${response.status}`);
+    throw new GantryError('ERR_NETWORK', `${shown}: expected status 200, found ${response.status}`);
   }
   await keep(Readable.fromWeb(response.body as ReadableStream), to, signal);
   return to;

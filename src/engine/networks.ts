@@ -7,6 +7,7 @@ import { isIPv4 } from 'node:net';
 import { GantryError, isGantryError } from '../core/errors.js';
 import { invalid } from '../runtime/flags/invalid.js';
 import { addressOf, lockNetworks, readEndpoints } from '../runtime/network/endpoint.js';
+import { stopMasquerade } from '../runtime/network/firewall.js';
 import { deleteBridge } from '../runtime/network/interface.js';
 import { isPredefined, type Network, NetworkStore, predefinedID } from '../runtime/network/network-store.js';
 import {
@@ -186,6 +187,7 @@ export async function removeNetwork(
       const names = users.map((user) => `name:"${user.containerName}" id:"${user.containerID.slice(0, 12)}"`);
       throw new GantryError('ERR_IN_USE', `network ${Name} has active endpoints (${names.join(', ')})`);
     }
+    await stopMasquerade(network);
     deleteBridge(network.Bridge);
     new NetworkStore(store.root).remove(network);
     recordNetworkEvent(store, network, 'destroy');

@@ -1,5 +1,13 @@
 /** `gantry copyup report`: its documents, where the profile comes from, and exit codes. */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as v from 'valibot';
@@ -99,6 +107,28 @@ describe('gantry copyup report', () => {
     const whole = await report(file);
     expect(await report(name)).toEqual(whole);
     expect(await report(id.slice(0, 12))).toEqual(whole);
+    expect(await report('nobody')).toMatchObject({ code: 1, err: 'gantry: No such container: nobody\n' });
+  });
+
+  it('finds the profile of a removed container: the newest of that name, or by id', async () => {
+    const profiles = join(root, 'gantry', 'profiles');
+    mkdirSync(profiles, { recursive: true });
+    for (const [at, digit] of ['a', 'b'].entries()) {
+      const profile = shopProfile();
+      const id = digit.repeat(64);
+      const kept = join(profiles, `${id}.json`);
+      writeFileSync(kept, JSON.stringify({ ...profile, container: { ...profile.container, id } }));
+      utimesSync(kept, at, 1000 - at);
+    }
+    const idOf = async (name: string) =>
+      (JSON.parse((await report('--format', 'json', name)).out) as CopyUpReport).container.id;
+    expect(await idOf('shop')).toBe('a'.repeat(64));
+    expect(await idOf('bbbb')).toBe('b'.repeat(64));
+    writeFileSync(join(profiles, `${'b'.repeat(63)}c.json`), JSON.stringify(shopProfile()));
+    expect(await report('bbbb')).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('multiple profiles'),
+    });
     expect(await report('nobody')).toMatchObject({ code: 1, err: 'gantry: No such container: nobody\n' });
   });
 

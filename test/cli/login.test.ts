@@ -5,8 +5,18 @@ import { rmSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findExecutable } from '../../src/runtime/oci-runtime.js';
 import { buildCli } from '../helpers/built-cli.js';
+import { runCli } from '../helpers/cli-run.js';
 
 const why = findExecutable('script') === undefined ? ' (skipped: needs script)' : '';
+
+it.each([
+  [['-u', '', '-p', 'x'], 'Non-null Username Required'],
+  [['-u', 'me', '-p', ''], 'Password Required'],
+])('an empty name or password is refused: %j', async (flags, message) => {
+  const { code, err } = await runCli('/nonexistent', 'login', ...flags, 'localhost:1');
+  expect(code).toBe(1);
+  expect(err).toContain(message);
+});
 
 describe.skipIf(why !== '')(`login on a terminal${why}`, { timeout: 30_000 }, () => {
   let cli: string;

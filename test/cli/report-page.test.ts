@@ -38,12 +38,12 @@ describe.skipIf(!hasChromium)(title, () => {
   }
 
   /** Writes the profile, makes both reports with the command, and opens the page. */
-  async function show(profile: CopyUpProfile): Promise<Shown> {
+  async function show(profile: CopyUpProfile, ...flags: string[]): Promise<Shown> {
     const file = join(directory, 'profile.json');
     const html = join(directory, 'report.html');
     writeFileSync(file, JSON.stringify(profile));
     const json = await runCli(directory, 'copyup', 'report', file, '--format', 'json');
-    const made = await runCli(directory, 'copyup', 'report', file, '--format', 'html', '-o', html);
+    const made = await runCli(directory, 'copyup', 'report', file, '--format', 'html', '-o', html, ...flags);
     expect({ ...made, json: json.code }).toEqual({ code: 0, out: '', err: '', json: 0 });
     const page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
     page.setDefaultTimeout(10_000);
@@ -181,6 +181,12 @@ describe.skipIf(!hasChromium)(title, () => {
       await page.close();
     },
   );
+
+  it("begins with the command's order", async () => {
+    const { page } = await show(shopProfile(), '--sort', 'time');
+    expect(await page.locator('th[aria-sort]').textContent()).toBe('Waited');
+    await page.close();
+  });
 
   it('sorts, filters and answers the keyboard', async () => {
     const { page, report } = await show(shopProfile());

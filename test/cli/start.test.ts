@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -80,6 +80,27 @@ describe.skipIf(why !== undefined)(`start${why ? ` (skipped: ${why})` : ''}`, { 
     const { id: broken } = await createContainer(store, await busyboxImage(store), request);
     expect(await gantry('start', '-a', broken)).toMatchObject({ code: 127, out: '' });
     expect((await gantry('start', '-a', id, broken)).err).toContain('cannot start and attach multiple');
+  });
+
+  it('a reader that goes away ends run, which takes its container away; start -a says it', async () => {
+    const { id: image } = await busyboxImage(store);
+    const before = (await listContainers(store)).length;
+    const head = (...args: string[]) => {
+      const line = 'set -o pipefail; "$@" | head -n 1';
+      const command = [process.execPath, cli, '--root', store.root, ...args];
+      return spawnSync('bash', ['-c', line, 'bash', ...command], { encoding: 'utf8', timeout: 25_000 });
+    };
+    const run = head('run', '--rm', '--network', 'none', image, 'yes');
+    expect(run).toMatchObject({ stdout: 'y\n', status: 1, stderr: expect.stringMatching(/^yes: .*\n$/) });
+    expect(await listContainers(store)).toHaveLength(before);
+    const id = await create('yes');
+    const gone = 'write: broken pipe: the reader went away before the end';
+    expect(head('start', '-a', id)).toMatchObject({
+      stdout: 'y\n',
+      status: 1,
+      stderr: expect.stringContaining(gone),
+    });
+    await removeContainer(store, id, { force: true });
   });
 
   it('-a forwards signals; killed itself it leaves the container to conmon, and a second one attaches', async () => {

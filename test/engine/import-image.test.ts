@@ -53,14 +53,25 @@ describe('import', () => {
       rootfs: { diff_ids: [diffID] },
       history: [{ comment: 'why' }],
     });
+    const asked: (string | undefined)[] = [];
     const server = createServer((request, response) => {
-      response.statusCode = request.url === '/rootfs' ? 200 : 404;
+      asked.push(request.headers.authorization);
+      response.statusCode = request.url?.startsWith('/rootfs') ? 200 : 404;
       response.end(input);
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
     const { out } = await runCli(root, 'import', `${url}/rootfs`, 'of/url:1');
     expect(configOf(out).rootfs.diff_ids).toEqual([diffID]);
+    const secret = `${url.replace('//', '//me:s3cret@')}/rootfs?signature=s3cret`;
+    const imported = await runCli(root, 'import', secret);
+    expect(asked.at(-1)).toBe(`Basic ${Buffer.from('me:s3cret').toString('base64')}`);
+    expect(configOf(imported.out).history).toEqual([
+      expect.objectContaining({ comment: `Imported from ${url}/rootfs` }),
+    ]);
+    const refused = await runCli(root, '--debug', 'import', secret.replace('/rootfs', '/gone'));
+    expect(refused.err).toContain(`${url}/gone: expected status 200`);
+    expect(refused.err).not.toContain('s3cret');
     expect(await runCli(root, 'import', `${url}/gone`)).toMatchObject({
       code: 1,
       err: expect.stringContaining('expected status 200, found 404'),

@@ -296,6 +296,23 @@ describe('what must not get in', () => {
     await refused(join(work.path, 'cut'), 'ERR_LAYER_INVALID', /unexpected end/);
   });
 
+  it.skipIf(process.getuid?.() !== 0)('what does not fit (needs root)', async () => {
+    mkdirSync(root);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2500k', 'tmpfs', root]);
+    try {
+      const dir = fresh('large');
+      mkdirSync(dir);
+      writeFileSync(join(dir, 'zeros'), Buffer.alloc(4_000_000));
+      const large = await buildImage({
+        dir: fresh('layout'),
+        layers: [{ createdBy: 'large', from: dir, compression: 'none' }],
+      });
+      await refused(large.dir, 'ERR_NO_SPACE', /400\d+ bytes of layers to load, \d+ bytes free/);
+    } finally {
+      execFileSync('umount', [root]);
+    }
+  });
+
   it('a bomb of small frames', async () => {
     const sized = join(work.path, 'zeros');
     writeFileSync(sized, Buffer.alloc(4_194_304));

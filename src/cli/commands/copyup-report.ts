@@ -78,7 +78,7 @@ async function render(
   if (format === 'json') return `${JSON.stringify(document, null, 2)}\n`;
   const { reportPage } = await import('../../engine/copyup-report.js');
   const { renderCopyUpPage } = await import('../render/copyup-page.js');
-  return renderCopyUpPage(reportPage(), document);
+  return renderCopyUpPage(reportPage(), document, sort);
 }
 
 function parseLimit(text: string, before: readonly CostLimit[] | undefined): CostLimit[] {

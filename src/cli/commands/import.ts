@@ -27,7 +27,7 @@ export const importCommand = (session: Session): Command =>
       const id = await importImage(await openSessionStore(session), {
         source: sourceOf(from),
         ...(reference === undefined ? {} : { reference }),
-        message: flags.message ?? `Imported from ${from}`,
+        ...(flags.message === undefined ? {} : { message: flags.message }),
         changes: flags.change ?? [],
         ...(flags.platform === undefined ? {} : { platform: flags.platform }),
         signal: session.signal,

@@ -24,6 +24,8 @@ export const loginCommand = (session: Session): Command =>
       const { checkLogin, registryHost, storeLogin } = await import('../../registry/login.js');
       const host = registryHost(server);
       const login = await credentials(session, flags);
+      if (login.username === '') throw invalid('Non-null Username Required');
+      if (login.password === '') throw invalid('Password Required');
       await checkLogin(host, login, { userAgent: VERSION, signal: session.signal });
       const { file, helper } = await storeLogin(host, login, process.env);
       if (helper === undefined) {
@@ -42,11 +44,12 @@ export const logoutCommand = (session: Session): Command =>
       session.out(removed ? `Removing login credentials for ${host}\n` : `Not logged in to ${host}\n`);
     });
 
+const invalid = (message: string): GantryError => new GantryError('ERR_INVALID_ARGUMENT', message);
+
 async function credentials(
   session: Session,
   { username, password, passwordStdin }: Flags,
 ): Promise<{ readonly username: string; readonly password: string }> {
-  const invalid = (message: string) => new GantryError('ERR_INVALID_ARGUMENT', message);
   if (passwordStdin) {
     if (password !== undefined) throw invalid('--password and --password-stdin are mutually exclusive');
     if (username === undefined) throw invalid('Must provide --username with --password-stdin');

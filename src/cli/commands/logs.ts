@@ -40,6 +40,9 @@ export const logsCommand = (session: Session): Command =>
       for await (const { log, stream, time } of entries) {
         const write = stream === 'stderr' ? session.err : session.out;
         write(timestamps ? `${time} ${log}` : log);
+        // One that prints without end is read no quicker than it is shown, and not into our memory.
+        const { [stream]: target } = process;
+        if (target.writableNeedDrain) await new Promise((resolve) => target.once('drain', resolve));
       }
     });
 

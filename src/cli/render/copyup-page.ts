@@ -7,6 +7,7 @@ import type { Advice } from '../../copyup/advice.js';
 import { printable } from '../../copyup/printable.js';
 import type { CopyUpReport } from '../../copyup/report.js';
 import { type ReportRow, reportRows } from '../../copyup/report-rows.js';
+import type { FileOrder } from '../../copyup/sort-files.js';
 import type { CopyUpSummary, Tally } from '../../copyup/summary.js';
 import { layerWords } from './copyup-words.js';
 import { ellipsis } from './units.js';
@@ -22,6 +23,7 @@ export interface PageData
   readonly byLayer: CopyUpSummary['byLayer'];
   readonly byProcess: readonly (Tally & { readonly name: string })[];
   readonly advice: readonly Advice[];
+  readonly sort: FileOrder;
   readonly rows: readonly ReportRow[];
 }
 
@@ -30,13 +32,14 @@ const PROCESSES = 12;
 /** A step of a build may be a script of many lines. */
 const LAYER_WIDTH = 64;
 
-export function renderCopyUpPage(page: string, report: CopyUpReport): string {
+/** `sort`: the order that the page's table begins with. */
+export function renderCopyUpPage(page: string, report: CopyUpReport, sort: FileOrder): string {
   const { source, startedAt, durationMs, exitCode, lost, leftOut, container, layers, summary, advice } =
     report;
   const { totals, busyMs, runShare, created, byCause, byLayer, byCommand } = summary;
   const data: PageData = {
     ...{ source, startedAt, durationMs, exitCode, lost, leftOut },
-    ...{ totals, busyMs, runShare, created, byCause, byLayer, advice },
+    ...{ totals, busyMs, runShare, created, byCause, byLayer, advice, sort },
     name: printable(container.name),
     image: printable(container.image),
     layers: layers.map((_layer, index) => ellipsis(layerWords(layers, index), LAYER_WIDTH)),

@@ -16,9 +16,10 @@ export function timeWords(ms: number): string {
   return `${Math.floor(seconds / 60)}m ${seconds % 60}s`;
 }
 
-/** "7.5×", "262144×", "25.7M×"; "∞" where nothing that was copied changed. */
+/** "7.5×", "262144×", "25.7M×"; "∞" where nothing that was copied changed, "<1×" where more was written than copied. */
 export function timesWords(ratio: Amplification): string {
   if (ratio === null) return '∞';
+  if (ratio < 1) return '<1×';
   if (ratio >= 1e6) return `${Number((ratio / 1e6).toPrecision(3))}M×`;
   return `${ratio < 10 ? ratio.toFixed(1) : Math.round(ratio)}×`;
 }

@@ -15,6 +15,7 @@ interface Column {
 }
 
 const PAGE = 25;
+const ORDERS = { bytes: 'Copied', time: 'Waited', amplification: 'Amplified' } as const;
 
 /** Gives the function that narrows the table to a path and goes there. */
 export function drawTable(data: PageData): (path: string) => void {
@@ -23,7 +24,8 @@ export function drawTable(data: PageData): (path: string) => void {
   const cause = byId<HTMLSelectElement>('filter-cause');
   const layer = byId<HTMLSelectElement>('filter-layer');
   const body = byId('table').querySelector('tbody')!;
-  let sorted = { by: columns.find(({ name }) => name === 'Copied')!, down: true };
+  const first = columns.find(({ name }) => name === ORDERS[data.sort]);
+  let sorted = { by: first ?? columns.find(({ name }) => name === 'Copied')!, down: true };
   let shown = PAGE;
 
   const found = (): ReportRow[] => {

@@ -84,7 +84,7 @@ function tiles(): (readonly [string, string, string])[] {
       : [
           [
             'Amplification',
-            amplification === null ? '∞' : timesWords(amplification),
+            timesWords(amplification),
             amplification === null ? 'nothing changed' : 'copied for each byte changed',
           ] as const,
         ]),

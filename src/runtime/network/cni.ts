@@ -2,7 +2,7 @@
  * CNI plugins (containernetworking.github.io, spec 1.0.0): programs that get a JSON document on stdin and their
  * command in the environment, and answer with a JSON document. Ours of a network, run in this order and back:
  *
- *   bridge     the host's bridge, a veth pair into the namespace, an address by host-local, masquerading
+ *   bridge     the host's bridge, a veth pair into the namespace, an address by host-local
  *   portmap    published ports, by DNAT
  *   firewall   lets the container's packets through where FORWARD drops (a host that has dockerd)
  */
@@ -15,7 +15,7 @@ const CNI_VERSION = '1.0.0';
 /** Debian's, the projects' own and Fedora's. */
 const DIRECTORIES = ['/usr/lib/cni', '/opt/cni/bin', '/usr/libexec/cni'];
 /** Plugins call iptables. */
-const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+export const SYSTEM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const TIMEOUT_MS = 30_000;
 
 export interface CniPlugin {
@@ -65,7 +65,7 @@ const PLUGINS = ['bridge', 'host-local', 'portmap', 'firewall'];
 /** What networks need of the host, by Debian's packages, and what of it is not there. */
 export const networkPrograms = (): readonly { readonly package: string; readonly missing: string[] }[] => [
   { package: 'containernetworking-plugins', missing: PLUGINS.filter((name) => !findIn(DIRECTORIES, name)) },
-  { package: 'iptables', missing: findIn(PATH.split(':'), 'iptables') ? [] : ['iptables'] },
+  { package: 'iptables', missing: findIn(SYSTEM_PATH.split(':'), 'iptables') ? [] : ['iptables'] },
 ];
 
 /** ERR_RUNTIME_MISSING when the host cannot have networks. */
@@ -103,7 +103,7 @@ function run(
 ): Promise<CniResult> {
   const input = { cniVersion: CNI_VERSION, name, ...plugin, ...(prevResult ? { prevResult } : {}) };
   const env = {
-    PATH,
+    PATH: SYSTEM_PATH,
     CNI_COMMAND: command,
     CNI_CONTAINERID: containerID,
     CNI_NETNS: netns,

@@ -16,6 +16,7 @@ import { errnoCode, GantryError } from '../../core/errors.js';
 import { type Lock, lock } from '../../core/lock.js';
 import type { EndpointSettings } from '../create-request.js';
 import { type CniCall, type CniPlugin, type CniResult, checkNetworking, cniAdd, cniDelete } from './cni.js';
+import { forwardsFreely, masquerade } from './firewall.js';
 import { addDefaultRoute } from './interface.js';
 import { inNamespace, makeNamespace, releaseNamespace } from './namespace.js';
 import type { Network } from './network-store.js';
@@ -116,6 +117,7 @@ export async function attach(options: AttachOptions): Promise<Endpoint> {
   const held = await lockNetworks();
   let endpoint: Endpoint;
   try {
+    const [free] = await Promise.all([forwardsFreely(), network.Internal || masquerade(network)]);
     const ports = await publish(readEndpoints().flatMap((other) => other.ports));
     const others = endpointsOf(containerID);
     const isGateway = !network.Internal && !others.some((other) => other.isGateway);
@@ -123,7 +125,7 @@ export async function attach(options: AttachOptions): Promise<Endpoint> {
     const mac = settings.MacAddress;
     const call = {
       name: network.Bridge,
-      plugins: plugins(network, ports, isGateway),
+      plugins: plugins(network, ports, { isDefaultGateway: isGateway, firewall: !free }),
       containerID,
       netns: namespacePath(containerID),
       ifname: freeInterface(others),
@@ -191,16 +193,15 @@ const yes = (): boolean => true;
 const no = (): boolean => false;
 
 function plugins(
-  { Bridge, Subnet, Gateway, Internal }: Network,
+  { Bridge, Subnet, Gateway }: Network,
   ports: readonly PublishedPort[],
-  isDefaultGateway: boolean,
+  { isDefaultGateway, firewall }: { readonly isDefaultGateway: boolean; readonly firewall: boolean },
 ): CniPlugin[] {
   const bridge = {
     type: 'bridge',
     bridge: Bridge,
     isGateway: true,
     isDefaultGateway,
-    ipMasq: !Internal,
     hairpinMode: true,
     ipam: {
       type: 'host-local',
@@ -217,5 +218,5 @@ function plugins(
     capabilities: { portMappings: true },
     runtimeConfig: { portMappings },
   };
-  return [bridge, ...(ports.length > 0 ? [portmap] : []), { type: 'firewall' }];
+  return [bridge, ...(ports.length > 0 ? [portmap] : []), ...(firewall ? [{ type: 'firewall' }] : [])];
 }

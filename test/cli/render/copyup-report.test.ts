@@ -50,6 +50,11 @@ describe('the copy-up report on a terminal', () => {
     expect(text).not.toContain('Waited');
   });
 
+  it('says below 1 of a file that grew by more than was copied for it', () => {
+    const grown = copied('/srv/log', 4096, { changed: { block4k: 8192, block64k: 8192 } });
+    expect(renderCopyUpReport(profileOf([grown]), all)).toContain('8.19kB really changed, amplification <1×');
+  });
+
   it('says when events were lost, and when nothing was copied', () => {
     const text = renderCopyUpReport(profileOf([], { lost: 3, created: [] }), all);
     expect(text).toContain('Something was missed 3 times (');
