@@ -132,7 +132,8 @@ describe.skipIf(why !== undefined)(`a real cgroup v1${why ? ` (skipped: ${why})`
       const { memory, io } = sample()!;
       expect(memory.usage).toBeGreaterThan(60 * MIB);
       expect(memory.peak).toBeGreaterThanOrEqual(memory.usage);
-      expect(memoryUsed(memory) - before).toBeLessThan(4 * MIB);
+      // What the kernel needs to know of those pages counts, some MiB of it.
+      expect(memoryUsed(memory) - before).toBeLessThan(16 * MIB);
       expect(io.written).toBeGreaterThanOrEqual(4 * MIB);
     } finally {
       rmSync(directory, { recursive: true });
