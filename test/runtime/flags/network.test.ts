@@ -54,6 +54,12 @@ describe('the networks of a container', () => {
     [{ network: 'a', networkAlias: ['a b'] }, 'invalid network alias "a b"'],
   ])('refuses %j', (flags, message) => expect(() => parseNetworks(flags, 'none')).toThrow(message));
 
+  it('may be called what every object has', () => {
+    const context = { env: {}, cwd: '/', cpuCount: 1, readFile: () => '' };
+    const { networkingConfig } = createRequest({ network: 'constructor' }, 'x', [], context);
+    expect(Object.keys(networkingConfig!.EndpointsConfig)).toEqual(['constructor']);
+  });
+
   it('of `network connect` are the same', () => {
     expect(endpointSettings({ alias: ['x'], ip: '10.0.0.9' })).toEqual({
       IPAMConfig: { IPv4Address: '10.0.0.9' },
