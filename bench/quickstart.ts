@@ -16,8 +16,12 @@ import { commit, handOver, profile } from './tour/handover.js';
 import { build, pull, serve } from './tour/image.js';
 import { enterOwnNetwork } from './tour/own-network.js';
 import { Stage } from './tour/stage.js';
+import { containerPlace } from './tour/store-map.js';
 
 const { values } = parseArgs({ options: { root: { type: 'string' } } });
+if (values.root !== undefined && containerPlace(values.root, 'tour') !== undefined) {
+  throw new Error(`${values.root} has a container named tour already`);
+}
 const work = mkdtempSync(join(tmpdir(), 'gantry-quickstart-'));
 const there = join(work, 'other-root');
 const stage = new Stage(resolve(values.root ?? join(work, 'root')));

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { FreshFiles, makeLowerFiles } from '../../src/copyup/bench-files.js';
 import { benchPlan } from '../../src/copyup/bench-sets.js';
 import { copyUpBenchSets } from '../../src/engine/copyup-bench.js';
-import { freeSpace } from '../../src/engine/pull-plan.js';
+import { freeSpace } from '../../src/engine/free-space.js';
 import type { Suite } from '../harness/suite.js';
 import { benchDir } from '../images/build.js';
 

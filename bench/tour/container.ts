@@ -1,4 +1,5 @@
 /** The tour's container: a detached redis under a memory limit, seen from inside and outside, stopped and started. */
+import type { ResourceReport } from '../../src/runtime/resource-report.js';
 import { freePort } from '../../test/helpers/registry-fixture.js';
 import { publish, type RedisPort } from './own-network.js';
 import { drawTree, memoryLimit, parentOf, processTree } from './processes.js';
@@ -11,8 +12,8 @@ const MEMORY = 500 * 2 ** 20;
 const DIRECTORY = '/srv/redis';
 /** Where redis appends what it is told. */
 export const APPENDED = `${DIRECTORY}/appendonlydir/appendonly.aof.1.incr.aof`;
+const SIZE = String.raw`[\d.]+[kMG]?B`;
 /** `1d0ea3b7c4f2   tour      0.35%     7.5MiB / 500MiB   1.50%     1.2kB / 815B   0B / 41kB   5` */
-const SIZE = String.raw`[\d.]+[kKMGi]*B`;
 const STATS_LINE = new RegExp(
   String.raw`^[0-9a-f]{12} {3,}tour {3,}\d+\.\d\d% {3,}[\d.]+[KM]iB / 500MiB {3,}\d+\.\d\d% {3,}${SIZE} / ${SIZE} {3,}${SIZE} / ${SIZE} {3,}\d+$`,
 );
@@ -27,7 +28,7 @@ export async function run(stage: Stage, reference: string, own: boolean): Promis
   const flags = ['-d', '--name', 'tour', '-m', '500M', '-w', DIRECTORY, ...at.flags];
   await stage.gantry('run', ...flags, reference, ...redis);
   const client = await RedisClient.connect(at.port);
-  stage.expect((await client.command('PING')) === 'PONG', `PING to port ${at.port} is answered by PONG`);
+  stage.expect((await client.command('PING')) === 'PONG', `PING to 127.0.0.1:${at.port} is answered by PONG`);
   stage.expect((await client.command('SET', 'engine', 'gantry')) === 'OK', 'SET engine gantry');
   stage.expect((await client.command('GET', 'engine')) === 'gantry', 'GET engine gives gantry back');
   client.close();
@@ -74,7 +75,8 @@ export async function stopAndStart(stage: Stage, at: RedisPort): Promise<void> {
   await stage.gantry('stop', 'tour');
   const exit = await stage.gantry('inspect', '-f', '{{.State.Status}} {{.State.ExitCode}}', 'tour');
   stage.expect(exit === 'exited 0\n', 'redis had SIGTERM, saved and left with exit code 0');
-  const used = JSON.parse(await stage.gantry('inspect', '-f', '{{json .State.Resources}}', 'tour'));
+  const resources = await stage.gantry('inspect', '-f', '{{json .State.Resources}}', 'tour');
+  const used = JSON.parse(resources) as ResourceReport;
   stage.expect(used.CpuUsage > 0, `the run took ${(used.CpuUsage / 1e6).toFixed(0)} ms of CPU in all`);
   await stage.gantry('start', 'tour');
   const client = await RedisClient.connect(at.port);

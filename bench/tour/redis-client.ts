@@ -9,14 +9,18 @@ export class RedisClient {
     this.#socket = socket;
   }
 
-  /** Connects to 127.0.0.1, trying again for 20 s while nobody listens. */
+  /** Connects to 127.0.0.1, trying again for 20 s while nobody listens there or redis says that it is still loading. */
   static async connect(port: number): Promise<RedisClient> {
     const deadline = Date.now() + 20_000;
     for (;;) {
+      let client: RedisClient | undefined;
       try {
-        return new RedisClient(await connected(port));
+        client = new RedisClient(await connected(port));
+        await client.command('PING');
+        return client;
       } catch (cause) {
-        if (Date.now() > deadline) throw new Error(`nobody listens on port ${port}`, { cause });
+        client?.close();
+        if (Date.now() > deadline) throw new Error(`no redis answers on port ${port}`, { cause });
         await sleep(50);
       }
     }

@@ -10,8 +10,8 @@ import { FreshFiles, makeLowerFiles } from '../copyup/bench-files.js';
 import { type BenchPlan, type BenchSet, benchPlan, benchSets } from '../copyup/bench-sets.js';
 import { GantryError } from '../core/errors.js';
 import { ProgressWords } from '../core/progress-words.js';
+import { freeSpace } from './free-space.js';
 import { Pool } from './pool.js';
-import { freeSpace } from './pull-plan.js';
 
 const KiB = 1024;
 const MiB = 1024 * KiB;

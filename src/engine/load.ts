@@ -19,6 +19,7 @@ import { parsePlatform } from '../registry/platform.js';
 import { familiarString, parseReference, withDefaultTag } from '../registry/reference.js';
 import { distrustUnusable, settleDurability } from './durability.js';
 import { recordImageEvent } from './events.js';
+import { checkSpace } from './free-space.js';
 import { LayerFetcher } from './layer-fetcher.js';
 import { type ArchiveSource, openArchive } from './open-archive.js';
 import { Pool } from './pool.js';
@@ -80,6 +81,7 @@ export async function load(
         const chain = layers.map(({ chainID }) => chainID);
         await distrustUnusable(store, chain);
       }
+      checkFits(store, targets.flat());
       await all(targets.map((layers) => fetcher.bring(layers, signal)));
       const loaded: LoadedImage[] = [];
       for (const one of selected) loaded.push(await publish(store, one));
@@ -94,6 +96,16 @@ export async function load(
     await open?.close();
     lock.release();
   }
+}
+
+/** Throws ERR_NO_SPACE before a byte is unpacked. */
+function checkFits(store: Store, layers: readonly TargetLayer[]): void {
+  const missing = new Map(layers.map(({ chainID, size }) => [chainID, size]));
+  for (const chainID of missing.keys()) {
+    if (store.layers.isWhole(chainID) || store.layers.parked(chainID) !== undefined) missing.delete(chainID);
+  }
+  const bytes = [...missing.values()].reduce((sum, size) => sum + size, 0);
+  checkSpace(store.root, { layers: missing.size, bytes, unpacked: bytes, purpose: 'to load' });
 }
 
 /** The first error, after all have ended: nothing may still read the archive then. */

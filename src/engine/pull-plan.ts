@@ -1,9 +1,7 @@
-/** What a pull would do: `--dry-run`, and the check for free space before a byte of layer is fetched. */
-import { mkdirSync, statfsSync } from 'node:fs';
-import { dirname } from 'node:path';
+/** What a pull would do: for `--dry-run`, and for the check for free space before a byte of layer is fetched. */
 import type { Digest } from '../core/digest/digest.js';
-import { errnoCode, GantryError } from '../core/errors.js';
 import type { Reference } from '../registry/reference.js';
+import { type FreeSpace, freeSpace, type NeededSpace } from './free-space.js';
 import { type PullTarget, resolvedLayers } from './pull-target.js';
 import type { Store } from './store.js';
 
@@ -29,27 +27,6 @@ export interface PullPlan {
 
 /** Unpacked bytes on disk for a byte of compressed layer; the bench images have 2.3 (binaries) to 4.5 (small files). */
 const INFLATES = 3;
-/** No layer is known to need fewer; a full inode table fails before the first file. */
-const INODES_A_LAYER = 8;
-
-export interface FreeSpace {
-  readonly bytes: number;
-  /** Infinity where the file system makes inodes as it needs them (btrfs, zfs report none). */
-  readonly inodes: number;
-}
-
-/** Free space for the store, of the nearest directory that exists. */
-export function freeSpace(root: string): FreeSpace {
-  for (let path = root; ; path = dirname(path)) {
-    try {
-      const { bavail, bsize, ffree, files } = statfsSync(path);
-      return { bytes: bavail * bsize, inodes: files === 0 ? Number.POSITIVE_INFINITY : ffree };
-    } catch (error) {
-      if (errnoCode(error) !== 'ENOENT' || path === dirname(path)) throw error;
-    }
-  }
-}
-
 /** `counted` are layers that an earlier image of the same command already fetches; they are added to. */
 export function planTarget(
   store: Store,
@@ -82,32 +59,15 @@ export function planTarget(
   };
 }
 
-/**
- * ERR_NO_SPACE when the layers cannot fit: fewer free bytes than they have compressed, or too few inodes. Returns a
- * warning when they fit only if they inflate less than layers usually do.
- */
-export function checkSpace(root: string, plans: readonly PullPlan[]): string | undefined {
-  const toFetch = plans.reduce((total, plan) => total + plan.bytesToFetch, 0);
-  if (toFetch === 0) return undefined;
-  mkdirSync(root, { recursive: true, mode: 0o710 });
-  const free = freeSpace(root);
-  const layers = plans.reduce((total, plan) => total + plan.fetch.length, 0);
-  const hint = 'gantry system prune, or another --root';
-  if (free.bytes < toFetch) {
-    throw new GantryError(
-      'ERR_NO_SPACE',
-      `${root}: ${toFetch} bytes of layers to fetch, ${free.bytes} bytes free`,
-      { hint },
-    );
-  }
-  if (free.inodes < layers * INODES_A_LAYER) {
-    throw new GantryError('ERR_NO_SPACE', `${root}: ${layers} layers to unpack, ${free.inodes} inodes free`, {
-      hint,
-    });
-  }
-  const needed = plans.reduce((total, plan) => total + plan.diskNeeded, 0);
-  if (free.bytes >= needed) return undefined;
-  return `${root} has ${free.bytes} bytes free; the layers may need about ${needed} when unpacked`;
+/** What the plans need together. */
+export function neededSpace(plans: readonly PullPlan[]): NeededSpace {
+  const sum = (of: (plan: PullPlan) => number): number => plans.reduce((total, plan) => total + of(plan), 0);
+  return {
+    layers: sum(({ fetch }) => fetch.length),
+    bytes: sum(({ bytesToFetch }) => bytesToFetch),
+    unpacked: sum(({ diskNeeded }) => diskNeeded),
+    purpose: 'to fetch',
+  };
 }
 
 /** Plans without fetching a layer or changing the store. */

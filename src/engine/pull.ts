@@ -21,10 +21,11 @@ import {
 } from '../registry/reference.js';
 import { distrustUnusable, settleDurability } from './durability.js';
 import { recordImageEvent } from './events.js';
+import { checkSpace, freeSpace } from './free-space.js';
 import { LayerFetcher } from './layer-fetcher.js';
 import { Pool } from './pool.js';
 import type { PullEvent } from './pull-events.js';
-import { checkSpace, freeSpace, type PullPlan, planTarget } from './pull-plan.js';
+import { neededSpace, type PullPlan, planTarget } from './pull-plan.js';
 import { openResolver } from './pull-resolve.js';
 import { labelOf, type PullTarget, resolvedLayers } from './pull-target.js';
 import type { Store } from './store.js';
@@ -103,7 +104,7 @@ export async function pull(
           bytesToFetch: plan.bytesToFetch,
         });
         plans.push(plan);
-        const warning = checkSpace(store.root, plans);
+        const warning = checkSpace(store.root, neededSpace(plans));
         if (warning !== undefined) onEvent({ event: 'warning', message: warning });
         if (plan.fetch.length > 0 && fetcher === undefined) {
           mkdirSync(join(gantry, 'partial'), { recursive: true, mode: 0o700 });

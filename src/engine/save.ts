@@ -29,6 +29,7 @@ import { resolveImage } from './image-index.js';
 import { type LayerBlob, makeLayerBlob, writeLayer } from './layer-blob.js';
 import { Pool } from './pool.js';
 import { defaultThreads } from './pull.js';
+import { type SavedLayer, SaveMeter } from './save-meter.js';
 import type { Store } from './store.js';
 
 export type ArchiveFormat = 'docker' | 'oci';
@@ -40,6 +41,8 @@ export interface SaveOptions {
   /** The familiar name with tag that one image gets in the archive, instead of its own. */
   readonly as?: string;
   readonly signal: AbortSignal;
+  /** Is told how far each layer is. */
+  readonly onLayer?: (layer: SavedLayer) => void;
 }
 
 interface Selected {
@@ -71,14 +74,16 @@ export async function save(store: Store, names: readonly string[], options: Save
   try {
     const images = renamed(select(store, names), options.as);
     const pool = new Pool('layer', defaultThreads());
+    const meter = new SaveMeter(options.onLayer ?? (() => {}));
     try {
       const hash = await chooseHashBackend('auto', join(store.root, 'gantry', 'hash.json'));
       await writeArchive({ target, compression: outer, signal }, (sink) =>
         inner === undefined
-          ? fillPlain({ store, pool, hash, images, sink, docker: format === 'docker' })
-          : fillCompressed({ store, pool, hash, images, sink, compression: inner, signal }),
+          ? fillPlain({ store, pool, hash, meter, images, sink, docker: format === 'docker' })
+          : fillCompressed({ store, pool, hash, meter, images, sink, compression: inner, signal }),
       );
     } finally {
+      meter.close();
       await pool.close();
     }
     for (const { id } of images) recordImageEvent(store, 'save', id, id);
@@ -136,6 +141,7 @@ interface Filling {
   readonly store: Store;
   readonly pool: Pool;
   readonly hash: HashBackend;
+  readonly meter: SaveMeter;
   readonly images: readonly Selected[];
   readonly sink: ArchiveSink;
 }
@@ -158,7 +164,7 @@ async function document(sink: ArchiveSink, members: ReturnType<typeof layoutDocu
 
 /** Tars as they are: their digests and sizes are known before a file is read, so all goes out in one pass. */
 async function fillPlain({ images, sink, docker, ...how }: Filling & { docker: boolean }): Promise<void> {
-  const { store, pool, hash } = how;
+  const { store, pool, hash, meter } = how;
   const layers = new Map<ChainID, ArchivedLayer>();
   for (const chainID of new Set(images.flatMap(({ chain }) => chain))) {
     const diffID = store.layers.chain(chainID)[0]!.diffID;
@@ -172,7 +178,9 @@ async function fillPlain({ images, sink, docker, ...how }: Filling & { docker: b
   for (const [chainID, { digest, size }] of layers) {
     if (written.has(digest)) continue;
     written.add(digest);
-    await sink.member(blobName(digest), size, (to) => writeLayer(store, pool, chainID, { hash, ...to }));
+    await sink.member(blobName(digest), size, (to) =>
+      meter.measure(digest, size, (words) => writeLayer(store, pool, chainID, { hash, words, ...to })),
+    );
   }
 }
 
@@ -183,13 +191,16 @@ async function fillCompressed({
   compression,
   ...how
 }: Filling & { compression: CompressionSpec<LayerCompression>; signal: AbortSignal }): Promise<void> {
-  const { store, pool, hash } = how;
+  const { store, pool, hash, meter } = how;
   const failure = new AbortController();
   const signal = AbortSignal.any([how.signal, failure.signal]);
   const chainIDs = [...new Set(images.flatMap(({ chain }) => chain))];
-  const making = chainIDs.map((chainID) =>
-    makeLayerBlob(store, pool, chainID, { compression, hash, signal }),
-  );
+  const making = chainIDs.map(async (chainID) => {
+    const size = await tarSizeOf(store.layers.db.tarSplit(chainID));
+    return meter.measure(store.layers.chain(chainID)[0]!.diffID, size, (words) =>
+      makeLayerBlob(store, pool, chainID, { compression, hash, signal, words }),
+    );
+  });
   for (const blob of making) blob.catch((error) => failure.abort(error));
   const settled = await Promise.allSettled(making);
   const blobs = settled.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));

@@ -1,5 +1,6 @@
 import { PassThrough } from 'node:stream';
 import { describe, expect, it } from 'vitest';
+import { layerProgress } from '../../src/cli/progress/layers.js';
 import { plainProgress } from '../../src/cli/progress/plain.js';
 import { jsonProgress, quietProgress } from '../../src/cli/progress/terse.js';
 import { barLine, ttyProgress } from '../../src/cli/progress/tty.js';
@@ -112,6 +113,32 @@ describe('progress of a pull', () => {
     expect(barLine(layer('a', 'downloading', 30_700_000))).toBe(
       'aaaaaaaaaaaa: Downloading        [==============>               ]    30.7MB/61.4MB  41.2MB/s',
     );
+  });
+});
+
+describe('layers of an archive', () => {
+  const terminal = (isTTY: boolean) => Object.assign(new PassThrough(), { isTTY, columns: 80, rows: 24 });
+  function told(stream: PassThrough, quiet?: boolean): string {
+    const listeners = process.listenerCount('exit');
+    const progress = layerProgress(stream as unknown as NodeJS.WriteStream, 'Loading layer', quiet);
+    progress.working('aaaaaaaaaaaa', 1_000_000, 2_000_000);
+    progress.ended('aaaaaaaaaaaa', 2_000_000);
+    progress.ended('aaaaaaaaaaaa', 2_000_000);
+    progress.ended('bbbbbbbbbbbb', 2_000_000, 'Already exists');
+    progress.stop();
+    expect(process.listenerCount('exit')).toBe(listeners);
+    return String(stream.read() ?? '');
+  }
+
+  it('are bars on a terminal, and a line each when they are done', () => {
+    const text = told(terminal(true));
+    expect(text.match(/aaaaaaaaaaaa: Loading layer \[=+>\] {2}2MB\/2MB\n/g)).toHaveLength(1);
+    expect(text).toContain('bbbbbbbbbbbb: Already exists\n');
+  });
+
+  it('are nothing in a pipe or with -q', () => {
+    expect(told(terminal(false))).toBe('');
+    expect(told(terminal(true), true)).toBe('');
   });
 });
 

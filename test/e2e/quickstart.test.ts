@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { benchDir } from '../../bench/images/build.js';
+import { whyNoNetworks } from '../helpers/own-network.js';
 
 const TOUR = join(import.meta.dirname, '../../dist/bench/quickstart.mjs');
 const MINUTES = 60_000;
@@ -45,7 +46,7 @@ describe.skipIf(process.getuid?.() !== 0)('the tour (needs root)', () => {
   it('passes', { timeout: 4 * MINUTES }, async () => {
     const { code, output } = await tour();
     expect(code, output).toBe(0);
-    expect(output).toContain('✔ PING to port');
+    if (whyNoNetworks() === undefined) expect(output).not.toContain('No port can be published');
     expect(output).toContain('What happened');
     expect(readdirSync(temporary)).toEqual([]);
     expect(processesOfIt()).toEqual([]);

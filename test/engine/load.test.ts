@@ -1,14 +1,17 @@
 /** Archives in: every form that save, docker and layouts have, and what must not get in. */
 import { execFileSync, spawn } from 'node:child_process';
 import {
+  closeSync,
   cpSync,
   mkdirSync,
+  openSync,
   readdirSync,
   readFileSync,
   renameSync,
   rmSync,
   symlinkSync,
   writeFileSync,
+  writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -248,6 +251,32 @@ describe('archives of others', () => {
     expect(leftovers(root)).toEqual([]);
     expect(from.exitCode ?? 0).toBe(0);
   });
+
+  it.each([
+    ['of nothing', ''],
+    ['of a tar', 'manifest.json'.padEnd(100, '\0')],
+    ['of gzip', '\x1f\x8b\x08'.padEnd(100, '\0')],
+  ])('from a pipe that stays open, canceled: %s', async (_, begun) => {
+    const pipe = fresh('pipe');
+    execFileSync('mkfifo', [pipe]);
+    const fd = openSync(pipe, 'r+');
+    try {
+      if (begun !== '') writeSync(fd, begun, null, 'latin1');
+      const root = fresh('root');
+      const canceler = new AbortController();
+      const loading = load(
+        openStore(root),
+        { kind: 'path', path: pipe },
+        { signal: canceler.signal, onEvent: () => {} },
+      );
+      setTimeout(() => canceler.abort(), 300);
+      await expect(loading).rejects.toMatchObject({ code: 'ERR_CANCELED' });
+      expect(leftovers(root)).toEqual([]);
+    } finally {
+      writeSync(fd, 'end');
+      closeSync(fd);
+    }
+  });
 });
 
 describe('what must not get in', () => {
@@ -294,6 +323,23 @@ describe('what must not get in', () => {
     const gz = readFileSync(packed(classic(), '--gzip'));
     writeFileSync(join(work.path, 'cut'), gz.subarray(0, gz.length - 10));
     await refused(join(work.path, 'cut'), 'ERR_LAYER_INVALID', /unexpected end/);
+  });
+
+  it.skipIf(process.getuid?.() !== 0)('what does not fit (needs root)', async () => {
+    mkdirSync(root);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2500k', 'tmpfs', root]);
+    try {
+      const dir = fresh('large');
+      mkdirSync(dir);
+      writeFileSync(join(dir, 'zeros'), Buffer.alloc(4_000_000));
+      const large = await buildImage({
+        dir: fresh('layout'),
+        layers: [{ createdBy: 'large', from: dir, compression: 'none' }],
+      });
+      await refused(large.dir, 'ERR_NO_SPACE', /400\d+ bytes of layers to load, \d+ bytes free/);
+    } finally {
+      execFileSync('umount', [root]);
+    }
   });
 
   it('a bomb of small frames', async () => {

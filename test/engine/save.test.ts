@@ -14,8 +14,9 @@ import {
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parseCompression } from '../../src/core/compress/compression-spec.js';
-import type { ImageID } from '../../src/core/digest/digest.js';
+import { type ImageID, shortID } from '../../src/core/digest/digest.js';
 import { type SaveOptions, save } from '../../src/engine/save.js';
+import type { SavedLayer } from '../../src/engine/save-meter.js';
 import { openStore, type Store } from '../../src/engine/store.js';
 import { runCli } from '../helpers/cli-run.js';
 import { putImage } from '../helpers/image-fixture.js';
@@ -99,6 +100,16 @@ describe('a docker archive', () => {
     expect(execFileSync(tool, [], { input: bytes, maxBuffer: 1 << 26 }).equals(plain)).toBe(true);
     expect(readFileSync(join(out.path, 'z')).equals(bytes)).toBe(true);
   });
+});
+
+it.each(['docker', 'oci'] as const)('tells of each layer once that it is written: %s', async (format) => {
+  const told: SavedLayer[] = [];
+  const compression = parseCompression('zstd', ['zstd']);
+  await saved(['app'], { format, compression, onLayer: (layer) => void told.push(layer) });
+  const done = told.filter((layer) => layer.done);
+  const diffIDs = store.images.get(app)!.config.rootfs.diff_ids!;
+  expect(done.map(({ id }) => id).sort()).toEqual(diffIDs.map(shortID).sort());
+  for (const { bytes, total } of done) expect(bytes).toBe(total);
 });
 
 it('goes on where a shell’s file ends', async () => {

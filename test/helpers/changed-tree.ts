@@ -8,7 +8,7 @@ import { mkdirSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 
-const LOWER = `
+export const LOWER = `
   mkdir -p etc kept wiped gone deep/er/dir became-file swap-dir links modes
   echo one >etc/conf; echo two >etc/other; ln -s conf etc/link; echo old >kept/old; echo x >kept/away
   echo w >wiped/w; mkdir wiped/sub; echo s >wiped/sub/s; echo g >gone/g; echo d >deep/er/dir/file
@@ -16,7 +16,7 @@ const LOWER = `
   echo m >modes/mode; echo o >modes/owner; echo c >modes/touched; dd if=/dev/zero of=modes/big bs=1k count=300 status=none
   ln -s nowhere dangling; echo a >attributes`;
 
-const CHANGES = `
+export const CHANGES = `
   echo more >>etc/conf; rm etc/other; ln -sf other etc/link
   rm kept/away; echo new >kept/new
   rm -r wiped; mkdir wiped; echo fresh >wiped/fresh; mkdir wiped/sub; echo again >wiped/sub/again

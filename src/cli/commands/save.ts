@@ -10,6 +10,7 @@ interface SaveFlags {
   readonly output?: string;
   readonly format: 'docker' | 'oci';
   readonly compression: string;
+  readonly quiet?: boolean;
 }
 
 const STDOUT = 1;
@@ -27,19 +28,29 @@ export const saveCommand = (session: Session): Command =>
         .choices(['docker', 'oci'])
         .default('docker'),
     )
+    .option('-q, --quiet', 'Suppress the progress bars')
     .option('--compression <string>', 'none, gzip[:LEVEL], zstd[:LEVEL] or lz4', 'none')
     .action(async (names: string[], flags: SaveFlags) => {
       const { parseCompression } = await import('../../core/compress/compression-spec.js');
       const compression = parseCompression(flags.compression, ['none', 'gzip', 'zstd', 'lz4']);
       const target = targetOf(flags.output);
       const { save } = await import('../../engine/save.js');
-      const { format } = flags;
-      await save(await openSessionStore(session), names, {
-        format,
-        compression,
-        target,
-        signal: session.signal,
-      });
+      const { format, quiet } = flags;
+      const { layerProgress } = await import('../progress/layers.js');
+      // stdout may be the archive.
+      const progress = layerProgress(process.stderr, 'Saving layer', quiet);
+      try {
+        await save(await openSessionStore(session), names, {
+          ...{ format, compression, target },
+          signal: session.signal,
+          onLayer: ({ id, bytes, total, done }) => {
+            if (done) progress.ended(id, total);
+            else progress.working(id, bytes, total);
+          },
+        });
+      } finally {
+        progress.stop();
+      }
     });
 
 function targetOf(output: string | undefined) {
