@@ -55,9 +55,8 @@ describe('the networks of a container', () => {
   ])('refuses %j', (flags, message) => expect(() => parseNetworks(flags, 'none')).toThrow(message));
 
   it('may be called what every object has', () => {
-    const context = { env: {}, cwd: '/', cpuCount: 1, readFile: () => '' };
-    const { networkingConfig } = createRequest({ network: 'constructor' }, 'x', [], context);
-    expect(Object.keys(networkingConfig!.EndpointsConfig)).toEqual(['constructor']);
+    const { endpoints } = parseNetworks({ network: 'constructor' }, 'none');
+    expect(Object.entries(endpoints)).toEqual([['constructor', plain]]);
   });
 
   it('of `network connect` are the same', () => {
