@@ -112,14 +112,13 @@ const streamOf = (source: ArchiveSource): Readable =>
 
 /** A stream with its beginning known; the beginning is its first chunk. */
 async function peeked(from: Readable, signal: AbortSignal): Promise<{ head: Buffer; all: Readable }> {
-  const cancel = (): void => void from.destroy(new GantryError('ERR_CANCELED', 'archive: canceled'));
-  signal.addEventListener('abort', cancel, { once: true });
-  if (signal.aborted) cancel();
   const chunks = from[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
+  const canceled = aborted(signal);
   try {
     let head = Buffer.alloc(0);
     while (head.length < FRAME_HEAD_BYTES) {
-      const { value, done } = await chunks.next();
+      // A stream that is destroyed while it reads tells so only when a byte comes.
+      const { value, done } = await Promise.race([chunks.next(), canceled.promise]);
       if (done) break;
       head = Buffer.concat([head, value]);
     }
@@ -129,8 +128,20 @@ async function peeked(from: Readable, signal: AbortSignal): Promise<{ head: Buff
     };
     return { head, all: Readable.from(all(), { objectMode: true, highWaterMark: 2 }) };
   } finally {
-    signal.removeEventListener('abort', cancel);
+    canceled.forget();
   }
+}
+
+/** A promise that rejects with ERR_CANCELED when `signal` aborts. */
+function aborted(signal: AbortSignal): { promise: Promise<never>; forget: () => void } {
+  let cancel = (): void => {};
+  const promise = new Promise<never>((_, reject) => {
+    cancel = () => reject(new GantryError('ERR_CANCELED', 'archive: canceled'));
+    signal.addEventListener('abort', cancel, { once: true });
+    if (signal.aborted) cancel();
+  });
+  promise.catch(() => {}); // told by who races it
+  return { promise, forget: () => signal.removeEventListener('abort', cancel) };
 }
 
 /** A path to read `source` by at any place; what cannot be is first copied to `spool`. */

@@ -1,14 +1,17 @@
 /** Archives in: every form that save, docker and layouts have, and what must not get in. */
 import { execFileSync, spawn } from 'node:child_process';
 import {
+  closeSync,
   cpSync,
   mkdirSync,
+  openSync,
   readdirSync,
   readFileSync,
   renameSync,
   rmSync,
   symlinkSync,
   writeFileSync,
+  writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -21,10 +24,10 @@ import type { ArchiveSource } from '../../src/engine/open-archive.js';
 import { type SaveOptions, save } from '../../src/engine/save.js';
 import { openStore } from '../../src/engine/store.js';
 import { runCli } from '../helpers/cli-run.js';
+import { GANTRY } from '../helpers/gantry-process.js';
 import { temporaryDirectory } from '../helpers/layer-fixture.js';
 import { damagedLayers, inconsistencies, leftovers } from '../helpers/store-check.js';
 
-const GANTRY = join(import.meta.dirname, '../../dist/src/cli/gantry.js');
 const signal = new AbortController().signal;
 const work = temporaryDirectory();
 let image: BuiltImage;
@@ -247,6 +250,32 @@ describe('archives of others', () => {
     expect(await into(root, pipe)).toMatchObject([{ names: ['old:1'] }]);
     expect(leftovers(root)).toEqual([]);
     expect(from.exitCode ?? 0).toBe(0);
+  });
+
+  it.each([
+    ['of nothing', ''],
+    ['of a tar', 'manifest.json'.padEnd(100, '\0')],
+    ['of gzip', '\x1f\x8b\x08'.padEnd(100, '\0')],
+  ])('from a pipe that stays open, canceled: %s', async (_, begun) => {
+    const pipe = fresh('pipe');
+    execFileSync('mkfifo', [pipe]);
+    const fd = openSync(pipe, 'r+');
+    try {
+      if (begun !== '') writeSync(fd, begun, null, 'latin1');
+      const root = fresh('root');
+      const canceler = new AbortController();
+      const loading = load(
+        openStore(root),
+        { kind: 'path', path: pipe },
+        { signal: canceler.signal, onEvent: () => {} },
+      );
+      setTimeout(() => canceler.abort(), 300);
+      await expect(loading).rejects.toMatchObject({ code: 'ERR_CANCELED' });
+      expect(leftovers(root)).toEqual([]);
+    } finally {
+      writeSync(fd, 'end');
+      closeSync(fd);
+    }
   });
 });
 
