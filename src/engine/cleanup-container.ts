@@ -23,6 +23,8 @@ const EXIT_CODE_MS = 600_000;
 export async function cleanupContainer(store: Store, name: string, options: DetachedOptions): Promise<void> {
   const id = parseContainerID(name);
   const records = new ContainerStore(store.root);
+  // Removed already, maybe with the whole root, where a lock would leave its directories behind.
+  if (records.get(id) === undefined) return sweepExitCodes(exitDirectory(store.root));
   const self = identify(process.pid)!;
   let delay = await underLock(async () => {
     const record = await settleLocked(store, records, id);

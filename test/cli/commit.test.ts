@@ -1,5 +1,4 @@
 /** commit and diff as commands, without a judge: what they say, what they leave, what a kill leaves. */
-import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -9,11 +8,11 @@ import { ContainerStore } from '../../src/runtime/container-store.js';
 import { runDirectory } from '../../src/runtime/host-facts.js';
 import { findExecutable } from '../../src/runtime/oci-runtime.js';
 import { busyboxImage } from '../engine/busybox-image.js';
+import { builtGantry } from '../helpers/gantry-process.js';
 import { temporaryDirectory } from '../helpers/layer-fixture.js';
 import { inconsistencies, leftovers } from '../helpers/store-check.js';
 import { whyNoContainers } from '../runtime/busybox.js';
 
-const GANTRY = join(import.meta.dirname, '../../dist/src/cli/gantry.js');
 const why = whyNoContainers() ?? (findExecutable('conmon') === undefined ? 'needs conmon' : undefined);
 
 describe.skipIf(why !== undefined)(`commit and diff${why ? ` (skipped: ${why})` : ''}`, () => {
@@ -22,12 +21,7 @@ describe.skipIf(why !== undefined)(`commit and diff${why ? ` (skipped: ${why})` 
   const store = openStore(root);
   let image: string;
 
-  const gantry = (...args: string[]) => {
-    const { status, stdout, stderr } = spawnSync(process.execPath, [GANTRY, '--root', root, ...args], {
-      encoding: 'utf8',
-    });
-    return { code: status, out: stdout, err: stderr };
-  };
+  const gantry = (...args: string[]) => builtGantry(root, ...args);
   const ok = (...args: string[]): string => {
     const { code, out, err } = gantry(...args);
     expect({ code, err }).toEqual({ code: 0, err: '' });
@@ -43,7 +37,6 @@ describe.skipIf(why !== undefined)(`commit and diff${why ? ` (skipped: ${why})` 
   const configOf = (id: string) => store.images.get(id as never)!.config;
 
   beforeAll(async () => {
-    expect(existsSync(GANTRY), `${GANTRY} is built (npm run build)`).toBe(true);
     image = (await busyboxImage(store, { Env: ['A=1'], Labels: { of: 'image' }, OnBuild: ['RUN x'] })).id;
   });
   afterAll(() => {

@@ -10,8 +10,8 @@ import { openStore } from '../../src/engine/store.js';
 import { runDirectory } from '../../src/runtime/host-facts.js';
 import { findExecutable } from '../../src/runtime/oci-runtime.js';
 import { busyboxImage } from '../engine/busybox-image.js';
-import { buildCli, callCli } from '../helpers/built-cli.js';
 import { runCli } from '../helpers/cli-run.js';
+import { gantry as call, GANTRY } from '../helpers/gantry-process.js';
 import { temporaryDirectory } from '../helpers/layer-fixture.js';
 import { whyNoContainers } from '../runtime/busybox.js';
 
@@ -110,20 +110,17 @@ describe('events', () => {
 const why = whyNoContainers() ?? (findExecutable('conmon') === undefined ? 'needs conmon' : undefined);
 describe.skipIf(why !== undefined)(`events of containers${why ? ` (skipped: ${why})` : ''}`, () => {
   const dir = temporaryDirectory();
-  let cli: string;
   let image: string;
-  const gantry = (...args: string[]) => callCli(cli, dir.path, ...args);
+  const gantry = (...args: string[]) => call(dir.path, ...args);
   const events = () =>
     readFileSync(join(dir.path, 'gantry/events.ndjson'), 'utf8')
       .trim()
       .split('\n')
       .map((line) => JSON.parse(line) as StoredEvent & { status?: string; id?: string; from?: string });
   beforeAll(async () => {
-    cli = await buildCli('events');
     image = (await busyboxImage(openStore(dir.path))).id;
   });
   afterAll(() => {
-    rmSync(cli, { force: true });
     rmSync(runDirectory(dir.path), { recursive: true, force: true });
     dir.remove();
   });
@@ -143,27 +140,23 @@ describe.skipIf(why !== undefined)(`events of containers${why ? ` (skipped: ${wh
   });
 
   it('a detached life from create to destroy, watched from outside', async () => {
-    const watcher = spawn(
-      process.execPath,
-      [cli, '--root', dir.path, 'events', '-f', 'container=long', '--format', '{{.Action}}'],
-      {
-        stdio: ['ignore', 'pipe', 'inherit'],
-      },
-    );
+    const filters = ['--since', String(Date.now() / 1000), '-f', 'container=long', '--format', '{{.Action}}'];
+    const watcher = spawn(process.execPath, [GANTRY, '--root', dir.path, 'events', ...filters], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     let told = '';
     watcher.stdout.on('data', (text: Buffer) => {
       told += text;
     });
-    await sleep(1000);
     await gantry('run', '-d', '--name', 'long', image, 'sleep', '1000');
     await gantry('pause', 'long');
     await gantry('unpause', 'long');
     await gantry('exec', 'long', 'sh', '-c', 'exit 4');
     await gantry('stop', '-t', '0', 'long');
     await gantry('rm', 'long');
-    await sleep(500);
+    await expect.poll(() => told, { timeout: 10_000 }).toContain('destroy');
     watcher.kill('SIGINT');
-    const [code] = await once(watcher, 'exit');
+    const [code] = await once(watcher, 'close');
     expect(code).toBe(0);
     expect(told.trim().split('\n')).toEqual([
       'create',

@@ -1,11 +1,10 @@
 /** Where a login is asked for: Ctrl-C ends it at each question, as it ends other commands. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { rmSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { findExecutable } from '../../src/runtime/oci-runtime.js';
-import { buildCli } from '../helpers/built-cli.js';
 import { runCli } from '../helpers/cli-run.js';
+import { GANTRY } from '../helpers/gantry-process.js';
 
 const why = findExecutable('script') === undefined ? ' (skipped: needs script)' : '';
 
@@ -19,20 +18,14 @@ it.each([
 });
 
 describe.skipIf(why !== '')(`login on a terminal${why}`, { timeout: 30_000 }, () => {
-  let cli: string;
-  beforeAll(async () => {
-    cli = await buildCli('login');
-  });
-  afterAll(() => rmSync(cli, { force: true }));
-
   it.each([
     ['the name', 'login localhost:1', ['Username: ']],
     ['the password', 'login localhost:1', ['Username: ', 'Password: ']],
     ['a password from stdin', 'login -u me --password-stdin localhost:1', ['asked']],
   ])('Ctrl-C instead of %s', async (_, words, questions) => {
-    const command = `echo asked; exec ${process.execPath} ${cli} ${words}`;
+    const command = `echo asked; exec ${process.execPath} ${GANTRY} ${words}`;
     const child = spawn('script', ['-qec', command, '/dev/null'], { stdio: ['pipe', 'pipe', 'inherit'] });
-    const ended = once(child, 'exit');
+    const ended = once(child, 'close');
     let shown = '';
     child.stdout.on('data', (bytes) => {
       shown += bytes;

@@ -14,7 +14,7 @@ import { runDirectory } from '../../src/runtime/host-facts.js';
 import { findExecutable } from '../../src/runtime/oci-runtime.js';
 import type { RunFlags } from '../../src/runtime/run-flags.js';
 import { busyboxImage } from '../engine/busybox-image.js';
-import { buildCli, callCli } from '../helpers/built-cli.js';
+import { gantry as call, GANTRY } from '../helpers/gantry-process.js';
 import { temporaryDirectory } from '../helpers/layer-fixture.js';
 import { whyNoContainers } from '../runtime/busybox.js';
 
@@ -24,21 +24,18 @@ const why = whyNoContainers() ?? (findExecutable('conmon') === undefined ? 'need
 describe.skipIf(why !== undefined)(`start${why ? ` (skipped: ${why})` : ''}`, { timeout: 30_000 }, () => {
   let directory: ReturnType<typeof temporaryDirectory>;
   let store: Store;
-  let cli: string;
   beforeAll(async () => {
     directory = temporaryDirectory();
     store = openStore(join(directory.path, 'root'));
-    cli = await buildCli('start');
     await busyboxImage(store);
   });
   afterAll(async () => {
     for (const { ID } of await listContainers(store)) await removeContainer(store, ID, { force: true });
-    rmSync(cli, { force: true });
     rmSync(runDirectory(store.root), { recursive: true, force: true });
     directory.remove();
   });
 
-  const gantry = (...args: string[]) => callCli(cli, store.root, ...args);
+  const gantry = (...args: string[]) => call(store.root, ...args);
   const create = async (script: string, flags: RunFlags = {}) => {
     const request = createRequest(flags, 'busybox', ['sh', '-c', script], context);
     return (await createContainer(store, await busyboxImage(store), request)).id;
@@ -50,7 +47,7 @@ describe.skipIf(why !== undefined)(`start${why ? ` (skipped: ${why})` : ''}`, { 
     }
   };
   const spawnCli = (...args: string[]) =>
-    spawn(process.execPath, [cli, '--root', store.root, ...args], { stdio: 'pipe' });
+    spawn(process.execPath, [GANTRY, '--root', store.root, ...args], { stdio: 'pipe' });
   /** As after a reboot: what ran, ran under another boot id. */
   const reboot = async (...ids: string[]) => {
     for (const id of ids) {
@@ -87,7 +84,7 @@ describe.skipIf(why !== undefined)(`start${why ? ` (skipped: ${why})` : ''}`, { 
     const before = (await listContainers(store)).length;
     const head = (...args: string[]) => {
       const line = 'set -o pipefail; "$@" | head -n 1';
-      const command = [process.execPath, cli, '--root', store.root, ...args];
+      const command = [process.execPath, GANTRY, '--root', store.root, ...args];
       return spawnSync('bash', ['-c', line, 'bash', ...command], { encoding: 'utf8', timeout: 25_000 });
     };
     const run = head('run', '--rm', '--network', 'none', image, 'yes');
@@ -116,7 +113,7 @@ describe.skipIf(why !== undefined)(`start${why ? ` (skipped: ${why})` : ''}`, { 
     second.stdout.on('data', (bytes) => {
       told += bytes;
     });
-    const ended = once(second, 'exit');
+    const ended = once(second, 'close');
     const events = () =>
       readFileSync(join(store.root, 'gantry/events.ndjson'), 'utf8').split('"attach"').length;
     const before = events();
@@ -138,9 +135,9 @@ describe.skipIf(why !== undefined)(`start${why ? ` (skipped: ${why})` : ''}`, { 
       code: 1,
       err: expect.stringContaining('the input device is not a TTY'),
     });
-    const inner = `stty rows 33 cols 77; exec ${process.execPath} ${cli} --root ${store.root} start -ai --detach-keys a,b ${terminal}`;
+    const inner = `stty rows 33 cols 77; exec ${process.execPath} ${GANTRY} --root ${store.root} start -ai --detach-keys a,b ${terminal}`;
     const typed = spawn('script', ['-qec', inner, '/dev/null'], { stdio: ['pipe', 'pipe', 'inherit'] });
-    const left = once(typed, 'exit');
+    const left = once(typed, 'close');
     let shown = '';
     typed.stdout.on('data', (bytes) => {
       shown += bytes;

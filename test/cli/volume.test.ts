@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
@@ -7,6 +7,7 @@ import { runContainer } from '../../src/engine/run.js';
 import { openStore } from '../../src/engine/store.js';
 import { createVolume, lockVolumes, removeUnusedVolume } from '../../src/engine/volumes.js';
 import { createRequest } from '../../src/runtime/flags/request.js';
+import { runDirectory } from '../../src/runtime/host-facts.js';
 import { busyboxImage } from '../engine/busybox-image.js';
 import { runCli } from '../helpers/cli-run.js';
 import { temporaryDirectory } from '../helpers/layer-fixture.js';
@@ -18,7 +19,10 @@ describe('volume', () => {
   const dir = temporaryDirectory();
   const volume = (...args: string[]) => runCli(dir.path, 'volume', ...args);
   const lines = (textOf: string) => textOf.trim().split('\n');
-  afterAll(() => dir.remove());
+  afterAll(() => {
+    rmSync(runDirectory(dir.path), { recursive: true, force: true });
+    dir.remove();
+  });
 
   it('ls of a store without volumes is a header, and nothing is made', async () => {
     expect(await volume('ls')).toEqual({ code: 0, out: 'DRIVER    VOLUME NAME\n', err: '' });

@@ -11,11 +11,11 @@ import { buildImage } from '../../bench/images/layout.js';
 import { openStore } from '../../src/engine/store.js';
 import { runDirectory } from '../../src/runtime/host-facts.js';
 import { dockerdPresent, savedLayers, withDockerd } from '../helpers/dockerd.js';
+import { GANTRY } from '../helpers/gantry-process.js';
 import { temporaryDirectory } from '../helpers/layer-fixture.js';
 import { damagedLayers, inconsistencies, leftovers } from '../helpers/store-check.js';
 import { busyboxRootfs, whyNoContainers } from '../runtime/busybox.js';
 
-const GANTRY = join(import.meta.dirname, '../../dist/src/cli/gantry.js');
 const sh = (program: string, ...args: string[]): string =>
   execFileSync(program, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] }).trim();
 const gantryAt =
@@ -35,7 +35,6 @@ describe.skipIf(!rooted || !dockerdPresent)('archives and the tools of others (n
   let diffIDs: string[];
 
   beforeAll(async () => {
-    expect(existsSync(GANTRY), `${GANTRY} is built (npm run build)`).toBe(true);
     busyboxRootfs(at('base'));
     chmodSync(join(at('base'), 'bin/busybox'), 0o4755);
     linkSync(join(at('base'), 'data/seed'), join(at('base'), 'data/linked'));

@@ -3,26 +3,18 @@
  * committed by both; then dockerd lists, saves and runs what gantry committed.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openStore } from '../../src/engine/store.js';
 import { runDirectory } from '../../src/runtime/host-facts.js';
 import { dockerdPresent, savedLayers, withDockerd } from '../helpers/dockerd.js';
+import { GANTRY } from '../helpers/gantry-process.js';
 import { readTar } from '../helpers/read-tar.js';
 import { damagedLayers, inconsistencies } from '../helpers/store-check.js';
 import { busyboxRootfs, whyNoContainers } from '../runtime/busybox.js';
 
-const GANTRY = join(import.meta.dirname, '../../dist/src/cli/gantry.js');
 const why = whyNoContainers() ?? (dockerdPresent ? undefined : 'needs dockerd');
 
 const SETUP = `
@@ -60,7 +52,6 @@ describe.skipIf(why !== undefined)(`commit, diff and export${why ? ` (skipped: $
     'cd /; busybox find . -xdev -not -path "./proc*" -not -path "./sys*" -not -path "./dev*" -not -path "./etc/*" | busybox sort | busybox xargs busybox stat -c "%n %F %a %u %g %s"';
 
   beforeAll(async () => {
-    expect(existsSync(GANTRY), `${GANTRY} is built (npm run build)`).toBe(true);
     const files = join(dir, 'files');
     mkdirSync(files);
     busyboxRootfs(files);

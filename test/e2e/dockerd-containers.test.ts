@@ -8,8 +8,8 @@ import { runDirectory } from '../../src/runtime/host-facts.js';
 import { findExecutable } from '../../src/runtime/oci-runtime.js';
 import { isAlive } from '../../src/runtime/process-identity.js';
 import { busyboxImage } from '../engine/busybox-image.js';
-import { buildCli, callCli } from '../helpers/built-cli.js';
 import { dockerdPresent, withDockerd } from '../helpers/dockerd.js';
+import { gantry as call } from '../helpers/gantry-process.js';
 import { temporaryDirectory } from '../helpers/layer-fixture.js';
 import { whyNoContainers } from '../runtime/busybox.js';
 
@@ -21,12 +21,10 @@ const why =
 describe.skipIf(why !== undefined)(`dockerd on gantry's containers${why ? ` (skipped: ${why})` : ''}`, () => {
   let directory: ReturnType<typeof temporaryDirectory>;
   let root: string;
-  let cli: string;
-  const gantry = (...args: string[]) => callCli(cli, root, ...args);
+  const gantry = (...args: string[]) => call(root, ...args);
   beforeAll(async () => {
     directory = temporaryDirectory();
     root = join(directory.path, 'root');
-    cli = await buildCli('dockerd-containers');
     const store = openStore(root);
     const { id: imageID } = await busyboxImage(store);
     await store.tags.update({ set: [{ reference: 'busybox:latest', imageID }] });
@@ -35,7 +33,6 @@ describe.skipIf(why !== undefined)(`dockerd on gantry's containers${why ? ` (ski
     for (const { ID } of await listContainers(openStore(root))) await gantry('rm', '-f', ID);
   });
   afterAll(() => {
-    rmSync(cli, { force: true });
     rmSync(runDirectory(root), { recursive: true, force: true });
     directory.remove();
   });

@@ -3,11 +3,12 @@
  * redis and the torture image; the latter also in the form that dockerd itself could not have pulled (two entries for
  * one path, GNU sparse), whose tars it still has to give back byte for byte.
  */
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ensureImage } from '../../bench/images/build.js';
+import { runDirectory } from '../../src/runtime/host-facts.js';
 import { type Docker, dockerdPresent, savedLayers, withDockerd } from '../helpers/dockerd.js';
 import { gantry } from '../helpers/gantry-process.js';
 import { type RegistryFixture, startRegistry } from '../helpers/registry-fixture.js';
@@ -45,6 +46,9 @@ describe.skipIf(process.getuid?.() !== 0 || !dockerdPresent)(
     }, 600_000);
     afterAll(async () => {
       await registry.stop();
+      for (const name of readdirSync(work)) {
+        rmSync(runDirectory(join(work, name, 'root')), { recursive: true, force: true });
+      }
       rmSync(work, { recursive: true, force: true });
     });
 

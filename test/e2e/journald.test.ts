@@ -13,8 +13,8 @@ import { runDirectory } from '../../src/runtime/host-facts.js';
 import { JOURNAL_SOCKET } from '../../src/runtime/journal-socket.js';
 import { findExecutable } from '../../src/runtime/oci-runtime.js';
 import { busyboxImage } from '../engine/busybox-image.js';
-import { buildCli, callCli } from '../helpers/built-cli.js';
 import type { CliResult } from '../helpers/cli-run.js';
+import { gantry as built, GANTRY } from '../helpers/gantry-process.js';
 import { temporaryDirectory } from '../helpers/layer-fixture.js';
 import { whyNoContainers } from '../runtime/busybox.js';
 
@@ -34,7 +34,6 @@ exec ${JOURNALD}`;
 describe.skipIf(why !== undefined)(`journald${why ? ` (skipped: ${why})` : ''}`, { timeout: 60_000 }, () => {
   let directory: ReturnType<typeof temporaryDirectory>;
   let root: string;
-  let cli: string;
   let image: string;
   let journald: ChildProcess;
   const inside = (...command: string[]) => ['-t', String(journald.pid), '-m', '--', ...command];
@@ -44,11 +43,10 @@ describe.skipIf(why !== undefined)(`journald${why ? ` (skipped: ${why})` : ''}`,
         resolve({ code: error === null ? 0 : Number(error.code ?? 255), out, err }),
       );
     });
-  const gantry = (...args: string[]) => call(process.execPath, cli, '--root', root, ...args);
+  const gantry = (...args: string[]) => call(process.execPath, GANTRY, '--root', root, ...args);
   beforeAll(async () => {
     directory = temporaryDirectory();
     root = join(directory.path, 'root');
-    cli = await buildCli('journald');
     image = (await busyboxImage(openStore(root))).id;
     journald = spawn('unshare', ['-m', '--propagation', 'private', 'sh', '-c', ALONE], { stdio: 'ignore' });
     for (let tries = 0; (await call('test', '-S', JOURNAL_SOCKET)).code !== 0; tries++) {
@@ -61,7 +59,6 @@ describe.skipIf(why !== undefined)(`journald${why ? ` (skipped: ${why})` : ''}`,
     const ended = once(journald, 'exit');
     journald.kill('SIGTERM');
     await ended;
-    rmSync(cli, { force: true });
     rmSync(runDirectory(root), { recursive: true, force: true });
     directory.remove();
   });
@@ -114,17 +111,17 @@ describe.skipIf(why !== undefined)(`journald${why ? ` (skipped: ${why})` : ''}`,
     if (!existsSync(JOURNAL_SOCKET)) {
       const flags = ['run', '--rm', '--log-driver', 'journald'];
       for (const how of [[], ['-d']]) {
-        const refused = await callCli(cli, root, ...flags, ...how, image, 'true');
+        const refused = await built(root, ...flags, ...how, image, 'true');
         expect(refused.code).toBe(125);
         expect(refused.err).toContain('journald is not enabled on this host');
       }
     }
-    await callCli(cli, root, 'run', '--log-driver', 'none', '--name', 'silent', image, 'echo', 'x');
-    expect(await callCli(cli, root, 'logs', 'silent')).toEqual({
+    await built(root, 'run', '--log-driver', 'none', '--name', 'silent', image, 'echo', 'x');
+    expect(await built(root, 'logs', 'silent')).toEqual({
       code: 1,
       out: '',
       err: 'gantry: configured logging driver does not support reading\n',
     });
-    expect((await callCli(cli, root, 'run', '--log-driver', 'syslog', image, 'true')).code).toBe(125);
+    expect((await built(root, 'run', '--log-driver', 'syslog', image, 'true')).code).toBe(125);
   });
 });

@@ -19,7 +19,7 @@ import { damagedLayers, inconsistencies, leftovers } from '../helpers/store-chec
 import { diffTrees, readTree, type Tree } from '../helpers/tree.js';
 
 const SEED = Number(process.env.GANTRY_SEED ?? 73_963);
-const KILLS = Number(process.env.GANTRY_KILLS ?? 50);
+const KILLS = Number(process.env.GANTRY_KILLS ?? 24);
 const MB = 1_000_000;
 /**
  * Bytes a second for each layer, and the milliseconds within which to kill (undefined: within an undisturbed pull).

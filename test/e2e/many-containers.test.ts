@@ -13,7 +13,7 @@ import { runDirectory } from '../../src/runtime/host-facts.js';
 import { findExecutable } from '../../src/runtime/oci-runtime.js';
 import { isAlive } from '../../src/runtime/process-identity.js';
 import { busyboxImage } from '../engine/busybox-image.js';
-import { buildCli, callCli } from '../helpers/built-cli.js';
+import { GANTRY, gantry } from '../helpers/gantry-process.js';
 import { temporaryDirectory } from '../helpers/layer-fixture.js';
 import { whyNoContainers } from '../runtime/busybox.js';
 
@@ -24,16 +24,13 @@ const why = whyNoContainers() ?? (findExecutable('conmon') === undefined ? 'need
 describe.skipIf(why !== undefined)(`${COUNT} containers${why ? ` (skipped: ${why})` : ''}`, () => {
   let directory: ReturnType<typeof temporaryDirectory>;
   let store: Store;
-  let cli: string;
   beforeAll(async () => {
     directory = temporaryDirectory();
     store = openStore(join(directory.path, 'root'));
-    cli = await buildCli('many');
     await busyboxImage(store);
   });
   afterAll(async () => {
     for (const { ID } of await listContainers(store)) await removeContainer(store, ID, { force: true });
-    rmSync(cli, { force: true });
     rmSync(runDirectory(store.root), { recursive: true, force: true });
     directory.remove();
   });
@@ -58,7 +55,7 @@ describe.skipIf(why !== undefined)(`${COUNT} containers${why ? ` (skipped: ${why
       .filter((path) => ids.some((id) => path.includes(id))).length;
 
   it('run at once under a shim each, and rm -f of all leaves nothing', { timeout: 120_000 }, async () => {
-    const options = { gantry: [process.execPath, cli] as const, searchPath: process.env.PATH ?? '' };
+    const options = { gantry: [process.execPath, GANTRY] as const, searchPath: process.env.PATH ?? '' };
     const image = await busyboxImage(store);
     const request = createRequest(
       { detach: true, network: 'none', restart: 'always' },
@@ -77,7 +74,7 @@ describe.skipIf(why !== undefined)(`${COUNT} containers${why ? ` (skipped: ${why
     expect(mounts()).toBe(COUNT);
     expect(cgroupsOf(ids)).toBeGreaterThanOrEqual(COUNT);
     await expect.poll(descriptors).toBeLessThanOrEqual(before);
-    const { code, out, err } = await callCli(cli, store.root, 'rm', '-f', ...ids);
+    const { code, out, err } = await gantry(store.root, 'rm', '-f', ...ids);
     expect({ code, out, err }).toEqual({ code: 0, out: `${ids.join('\n')}\n`, err: '' });
     for (let waited = 0; processesOf(ids) > 0 && waited < 100; waited++) await sleep(100);
     expect(processesOf(ids)).toBe(0);

@@ -4,17 +4,17 @@
  * ones; the torture image and redis are always compared.
  */
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ensureImage } from '../../bench/images/build.js';
 import type { ImageName } from '../../bench/images/recipes.js';
+import { GANTRY } from '../helpers/gantry-process.js';
 import { type RegistryFixture, startRegistry } from '../helpers/registry-fixture.js';
 import { buildTortureImage, DISPUTED } from '../helpers/torture-image.js';
 import { diffTrees, readTree, type Tree } from '../helpers/tree.js';
 
-const GANTRY = join(import.meta.dirname, '../../dist/src/cli/gantry.js');
 const names = ['torture', ...(process.env.GANTRY_E2E_IMAGES ?? 'redis').split(',')];
 const root = process.getuid?.() === 0;
 const MINUTES = 60_000;
@@ -37,7 +37,6 @@ describe.skipIf(!root)('a pulled tree is what other tools unpack (needs root, um
   let trees: Record<string, { gantry: Tree; umoci: Tree; podman: Tree }>;
 
   beforeAll(async () => {
-    expect(existsSync(GANTRY), `${GANTRY} is built (npm run build)`).toBe(true);
     registry = await startRegistry();
     trees = {};
     for (const name of names) {

@@ -6,7 +6,7 @@ import { openStore } from '../../src/engine/store.js';
 import { runDirectory } from '../../src/runtime/host-facts.js';
 import { findExecutable } from '../../src/runtime/oci-runtime.js';
 import { busyboxImage } from '../engine/busybox-image.js';
-import { buildCli, callCli } from '../helpers/built-cli.js';
+import { gantry as call } from '../helpers/gantry-process.js';
 import { temporaryDirectory } from '../helpers/layer-fixture.js';
 import { whyNoContainers } from '../runtime/busybox.js';
 
@@ -18,20 +18,17 @@ const SCRIPT =
 describe.skipIf(why !== undefined)(`the write layer${why ? ` (skipped: ${why})` : ''}`, () => {
   const directory = temporaryDirectory();
   const root = join(directory.path, 'root');
-  let cli: string;
   let image: string;
   beforeAll(async () => {
-    cli = await buildCli('write-layer');
     image = (await busyboxImage(openStore(root))).id;
   });
   afterAll(async () => {
     await gantry('rm', '-f', 'kept', 'fresh');
-    rmSync(cli, { force: true });
     rmSync(runDirectory(root), { recursive: true, force: true });
     directory.remove();
   });
 
-  const gantry = (...args: string[]) => callCli(cli, root, ...args);
+  const gantry = (...args: string[]) => call(root, ...args);
   const ok = async (...args: string[]): Promise<string> => {
     const { code, out, err } = await gantry(...args);
     expect({ args, code, err }).toEqual({ args, code: 0, err: '' });

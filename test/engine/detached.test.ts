@@ -24,7 +24,7 @@ import type { LogEntry } from '../../src/runtime/log-reader.js';
 import { findExecutable } from '../../src/runtime/oci-runtime.js';
 import { isAlive } from '../../src/runtime/process-identity.js';
 import type { RunFlags } from '../../src/runtime/run-flags.js';
-import { buildCli, callCli } from '../helpers/built-cli.js';
+import { GANTRY, gantry } from '../helpers/gantry-process.js';
 import { temporaryDirectory } from '../helpers/layer-fixture.js';
 import { whyNoContainers } from '../runtime/busybox.js';
 import { busyboxImage } from './busybox-image.js';
@@ -38,12 +38,10 @@ for (const runtime of ['crun', 'runc']) {
     let directory: ReturnType<typeof temporaryDirectory>;
     let store: Store;
     let options: DetachedOptions;
-    let cli: string;
     beforeAll(async () => {
       directory = temporaryDirectory();
       store = openStore(join(directory.path, 'root'));
-      cli = await buildCli(`detached-${runtime}`);
-      options = { gantry: [process.execPath, cli], runtime, searchPath: process.env.PATH ?? '' };
+      options = { gantry: [process.execPath, GANTRY], runtime, searchPath: process.env.PATH ?? '' };
       await busyboxImage(store);
     });
     afterEach(async () => {
@@ -52,7 +50,6 @@ for (const runtime of ['crun', 'runc']) {
       expect(readdirSync(join(runDirectory(store.root), 'bundles'))).toEqual([]);
     });
     afterAll(() => {
-      rmSync(cli, { force: true });
       rmSync(runDirectory(store.root), { recursive: true, force: true });
       directory.remove();
     });
@@ -111,7 +108,7 @@ for (const runtime of ['crun', 'runc']) {
 
     it('is cleaned up by conmon alone, again and again to no harm; --rm goes', async () => {
       const id = await create('sleep 0.5; exit 3', { rm: true });
-      const { code, out, err } = await callCli(cli, store.root, 'start', id);
+      const { code, out, err } = await gantry(store.root, 'start', id);
       expect({ code, out, err }).toEqual({ code: 0, out: `${id}\n`, err: '' });
       expect(await waitContainer(store, id)).toBe(3);
       await until(() => !existsSync(join(store.root, 'containers', id)));
@@ -124,6 +121,9 @@ for (const runtime of ['crun', 'runc']) {
       await cleanupContainer(store, kept, options);
       await cleanupContainer(store, id, options);
       expect(statusOf(await state(kept))).toBe('exited');
+      const gone = openStore(join(directory.path, 'gone'));
+      await cleanupContainer(gone, id, options);
+      expect(existsSync(gone.root)).toBe(false);
     });
 
     it('tells what did not start, and leaves nothing', async () => {
@@ -268,7 +268,7 @@ for (const runtime of ['crun', 'runc']) {
 
     it('executes a second process: streams, exit code, user, environment, directory, privileges', async () => {
       const id = await run('sleep 600', { env: ['A=1', 'B=1'], user: 'redis' });
-      const exec = (...args: string[]) => callCli(cli, store.root, 'exec', ...args);
+      const exec = (...args: string[]) => gantry(store.root, 'exec', ...args);
       expect(await exec(id, 'sh', '-c', 'echo $A; echo err >&2; exit 7')).toEqual({
         code: 7,
         out: '1\n',
@@ -306,7 +306,7 @@ for (const runtime of ['crun', 'runc']) {
         err: '',
       });
       await until(async () => (await exec(id, 'cat', '/tmp/mark')).out === 'detached\n');
-      const { out } = await callCli(cli, store.root, 'top', id);
+      const { out } = await gantry(store.root, 'top', id);
       const { Pid } = await state(id);
       expect(out).toMatch(/^UID\s+PID\s+PPID/);
       expect(
@@ -327,7 +327,7 @@ for (const runtime of ['crun', 'runc']) {
         interactive: true,
       });
       const attach = () =>
-        spawn(process.execPath, [cli, '--root', store.root, 'attach', id], { stdio: 'pipe' });
+        spawn(process.execPath, [GANTRY, '--root', store.root, 'attach', id], { stdio: 'pipe' });
       const first = attach();
       first.stdin.write('one\n');
       const [out] = await once(first.stdout, 'data');
@@ -341,7 +341,7 @@ for (const runtime of ['crun', 'runc']) {
       await killContainer(store, id, 'TERM'); // a shell as pid 1 passes it over
       await killContainer(store, id);
       expect((await ended)[0]).toBe(137);
-      const refused = await callCli(cli, store.root, 'attach', id);
+      const refused = await gantry(store.root, 'attach', id);
       expect(refused).toMatchObject({
         code: 1,
         err: expect.stringContaining('cannot attach to a stopped container'),
@@ -351,7 +351,7 @@ for (const runtime of ['crun', 'runc']) {
     it('attaches a terminal of the right size, and lets go of it by key', async () => {
       const script = 'stty -echo; while read line; do stty size; echo "<$line>"; done';
       const id = await run(script, { interactive: true, tty: true });
-      const inner = `stty rows 31 cols 99; exec ${process.execPath} ${cli} --root ${store.root} attach ${id}`;
+      const inner = `stty rows 31 cols 99; exec ${process.execPath} ${GANTRY} --root ${store.root} attach ${id}`;
       const child = spawn('script', ['-qec', inner, '/dev/null'], { stdio: ['pipe', 'pipe', 'inherit'] });
       let shown = '';
       child.stdout.on('data', (bytes) => {
@@ -364,7 +364,7 @@ for (const runtime of ['crun', 'runc']) {
       child.stdin.write('key\n');
       await until(() => shown.includes('<key>\r\n'));
       child.stdin.write('\x10\x11');
-      expect((await once(child, 'exit'))[0]).toBe(0);
+      expect((await once(child, 'close'))[0]).toBe(0);
       expect(shown).toContain('read escape sequence');
       expect((await state(id)).Running).toBe(true);
     });

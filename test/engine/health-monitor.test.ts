@@ -14,8 +14,8 @@ import type { Health } from '../../src/runtime/health.js';
 import { runDirectory } from '../../src/runtime/host-facts.js';
 import { findExecutable } from '../../src/runtime/oci-runtime.js';
 import type { RunFlags } from '../../src/runtime/run-flags.js';
-import { buildCli, callCli } from '../helpers/built-cli.js';
 import { dockerdPresent, withDockerd } from '../helpers/dockerd.js';
+import { GANTRY, gantry } from '../helpers/gantry-process.js';
 import { temporaryDirectory } from '../helpers/layer-fixture.js';
 import { whyNoContainers } from '../runtime/busybox.js';
 import { busyboxImage } from './busybox-image.js';
@@ -27,20 +27,17 @@ const why = whyNoContainers() ?? (findExecutable('conmon') === undefined ? 'need
 describe.skipIf(why !== undefined)(`health checks${why ? ` (skipped: ${why})` : ''}`, () => {
   let directory: ReturnType<typeof temporaryDirectory>;
   let store: Store;
-  let cli: string;
   let options: DetachedOptions;
   beforeAll(async () => {
     directory = temporaryDirectory();
     store = openStore(join(directory.path, 'root'));
-    cli = await buildCli('health');
-    options = { gantry: [process.execPath, cli], searchPath: process.env.PATH ?? '' };
+    options = { gantry: [process.execPath, GANTRY], searchPath: process.env.PATH ?? '' };
   });
   afterEach(async () => {
     for (const { ID } of await listContainers(store)) await removeContainer(store, ID, { force: true });
     await until(() => monitors().length === 0);
   });
   afterAll(() => {
-    rmSync(cli, { force: true });
     rmSync(runDirectory(store.root), { recursive: true, force: true });
     directory.remove();
   });
@@ -99,14 +96,14 @@ describe.skipIf(why !== undefined)(`health checks${why ? ` (skipped: ${why})` : 
     await until(async () => (await health(id)).Log.length === 5);
     expect(monitors()).toHaveLength(1);
 
-    const ps = async (...args: string[]) => (await callCli(cli, store.root, 'ps', ...args)).out;
+    const ps = async (...args: string[]) => (await gantry(store.root, 'ps', ...args)).out;
     expect(await ps('--format', '{{.Status}}')).toMatch(/^Up .* \(healthy\)\n$/);
     expect(await ps('-q', '--filter', 'health=healthy')).not.toBe('');
     expect(await ps('-q', '--filter', 'health=unhealthy')).toBe('');
     const inspect = ['inspect', '-f', '{{.State.Health.Status}} {{.State.Health.FailingStreak}}', id];
-    expect((await callCli(cli, store.root, ...inspect)).out).toBe('healthy 0\n');
+    expect((await gantry(store.root, ...inspect)).out).toBe('healthy 0\n');
     const filters = ['--since', '1', '--until', '0s', '--filter', 'event=health_status'];
-    const { out } = await callCli(cli, store.root, 'events', ...filters, '--format', '{{.Action}}');
+    const { out } = await gantry(store.root, 'events', ...filters, '--format', '{{.Action}}');
     expect(out).toBe('health_status: unhealthy\nhealth_status: healthy\n');
 
     await stopContainer(store, id, { timeout: 0 });
@@ -235,7 +232,7 @@ describe.skipIf(why !== undefined)(`health checks${why ? ` (skipped: ${why})` : 
         readFile: () => '',
       }),
     );
-    const ended = callCli(cli, store.root, 'start', '-a', name);
+    const ended = gantry(store.root, 'start', '-a', name);
     await until(async () => (await state(name)).Health?.Status === 'healthy');
     await removeContainer(store, name, { force: true });
     expect((await ended).code).toBe(137);

@@ -9,10 +9,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ImageID } from '../../src/core/digest/digest.js';
 import { openStore } from '../../src/engine/store.js';
 import { runCli } from '../helpers/cli-run.js';
+import { GANTRY } from '../helpers/gantry-process.js';
 import { temporaryDirectory } from '../helpers/layer-fixture.js';
 import { damagedLayers, inconsistencies, leftovers } from '../helpers/store-check.js';
 
-const GANTRY = join(import.meta.dirname, '../../dist/src/cli/gantry.js');
 const work = temporaryDirectory();
 const root = join(work.path, 'root');
 const tar = join(work.path, 'rootfs.tar');

@@ -18,7 +18,7 @@ import { runDirectory } from '../../src/runtime/host-facts.js';
 import { findExecutable } from '../../src/runtime/oci-runtime.js';
 import { isAlive } from '../../src/runtime/process-identity.js';
 import type { RunFlags } from '../../src/runtime/run-flags.js';
-import { buildCli, callCli } from '../helpers/built-cli.js';
+import { GANTRY, gantry } from '../helpers/gantry-process.js';
 import { temporaryDirectory } from '../helpers/layer-fixture.js';
 import { whyNoContainers } from '../runtime/busybox.js';
 import { busyboxImage } from './busybox-image.js';
@@ -32,16 +32,13 @@ describe.skipIf(why !== undefined)(`killed${why ? ` (skipped: ${why})` : ''}`, {
   let directory: ReturnType<typeof temporaryDirectory>;
   let store: Store;
   let options: DetachedOptions;
-  let cli: string;
   beforeAll(async () => {
     directory = temporaryDirectory();
     store = openStore(join(directory.path, 'root'));
-    cli = await buildCli('killed');
-    options = { gantry: [process.execPath, cli], searchPath: process.env.PATH ?? '' };
+    options = { gantry: [process.execPath, GANTRY], searchPath: process.env.PATH ?? '' };
     await busyboxImage(store);
   });
   afterAll(() => {
-    rmSync(cli, { force: true });
     rmSync(runDirectory(store.root), { recursive: true, force: true });
     directory.remove();
   });
@@ -78,7 +75,7 @@ describe.skipIf(why !== undefined)(`killed${why ? ` (skipped: ${why})` : ''}`, {
     const outcomes = new Set<string>();
     for (let round = 0; round < TIMES * 2; round++) {
       const id = await create('sleep 600');
-      const child = spawn(process.execPath, [cli, '--root', store.root, 'start', id], { stdio: 'ignore' });
+      const child = spawn(process.execPath, [GANTRY, '--root', store.root, 'start', id], { stdio: 'ignore' });
       // Asked for before the kill: on a quiet machine the start may be over by then.
       const exited = once(child, 'exit');
       await sleep(70 + (round * 220) / (TIMES * 2));
@@ -119,7 +116,7 @@ describe.skipIf(why !== undefined)(`killed${why ? ` (skipped: ${why})` : ''}`, {
   it('conmon while it starts one: the start says so, or was done; nothing is left, and it starts again', async () => {
     for (let round = 0; round < Math.ceil(TIMES / 2); round++) {
       const id = await create('sleep 600');
-      const child = spawn(process.execPath, [cli, '--root', store.root, 'start', id], { stdio: 'ignore' });
+      const child = spawn(process.execPath, [GANTRY, '--root', store.root, 'start', id], { stdio: 'ignore' });
       const exited = once(child, 'exit');
       let shim: string | undefined;
       while (shim === undefined && child.exitCode === null) {
@@ -165,7 +162,9 @@ describe.skipIf(why !== undefined)(`killed${why ? ` (skipped: ${why})` : ''}`, {
       const id = await create('sleep 600');
       await startDetached(store, id, options);
       const { Process, Supervisor } = (await findContainer(store, id)).State;
-      const stopping = spawn(process.execPath, [cli, '--root', store.root, 'stop', id], { stdio: 'ignore' });
+      const stopping = spawn(process.execPath, [GANTRY, '--root', store.root, 'stop', id], {
+        stdio: 'ignore',
+      });
       await sleep(round * 30);
       for (const pid of [Supervisor!.Pid, Process!.Pid, stopping.pid!]) {
         try {
@@ -205,7 +204,7 @@ describe.skipIf(why !== undefined)(`killed${why ? ` (skipped: ${why})` : ''}`, {
     });
     await startDetached(store, id, options);
     for (let round = 0; round < TIMES; round++) {
-      const child = spawn(process.execPath, [cli, '--root', store.root, 'logs', '-f', id], {
+      const child = spawn(process.execPath, [GANTRY, '--root', store.root, 'logs', '-f', id], {
         stdio: 'ignore',
       });
       await sleep(60 + round * 20);
@@ -216,7 +215,7 @@ describe.skipIf(why !== undefined)(`killed${why ? ` (skipped: ${why})` : ''}`, {
     let text = '';
     for await (const { log } of containerLog(store, id, {})) text += log;
     expect(text === Array.from({ length: 4000 }, (_, i) => `line ${i}\n`).join('')).toBe(true);
-    expect((await callCli(cli, store.root, 'rm', '-f', id)).code).toBe(0);
+    expect((await gantry(store.root, 'rm', '-f', id)).code).toBe(0);
     await expectNothingLeft(id);
   });
 });

@@ -24,10 +24,10 @@ import type { ArchiveSource } from '../../src/engine/open-archive.js';
 import { type SaveOptions, save } from '../../src/engine/save.js';
 import { openStore } from '../../src/engine/store.js';
 import { runCli } from '../helpers/cli-run.js';
+import { GANTRY } from '../helpers/gantry-process.js';
 import { temporaryDirectory } from '../helpers/layer-fixture.js';
 import { damagedLayers, inconsistencies, leftovers } from '../helpers/store-check.js';
 
-const GANTRY = join(import.meta.dirname, '../../dist/src/cli/gantry.js');
 const signal = new AbortController().signal;
 const work = temporaryDirectory();
 let image: BuiltImage;

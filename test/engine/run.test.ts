@@ -265,7 +265,7 @@ for (const runtime of ['crun', 'runc']) {
         if (shown.endsWith('31 99\r\n')) child.stdin.write('key\n');
         if (shown.endsWith('<key>\r\n')) child.stdin.write('\x03');
       });
-      const [code] = await once(child, 'exit');
+      const [code] = await once(child, 'close'); // after its last output
       expect(shown).toBe('31 99\r\nkey\r\n<key>\r\n^Cinterrupted\r\n');
       expect(code).toBe(9);
       await removeContainer(store, id);

@@ -16,7 +16,7 @@ import { runDirectory } from '../../src/runtime/host-facts.js';
 import { findExecutable } from '../../src/runtime/oci-runtime.js';
 import type { ResourceReport } from '../../src/runtime/resource-report.js';
 import type { RunFlags } from '../../src/runtime/run-flags.js';
-import { buildCli } from '../helpers/built-cli.js';
+import { GANTRY } from '../helpers/gantry-process.js';
 import { temporaryDirectory } from '../helpers/layer-fixture.js';
 import { whyNoContainers } from '../runtime/busybox.js';
 import { FakeKernel, MIB } from '../supervisor/fake-kernel.js';
@@ -88,17 +88,14 @@ const why = whyNoContainers() ?? (findExecutable('conmon') === undefined ? 'need
 describe.skipIf(why !== undefined)(`what a real run used${why ? ` (skipped: ${why})` : ''}`, () => {
   let directory: ReturnType<typeof temporaryDirectory>;
   let store: Store;
-  let cli: string;
   beforeAll(async () => {
     directory = temporaryDirectory();
     store = openStore(join(directory.path, 'root'));
-    cli = await buildCli('used-resources');
   });
   afterEach(async () => {
     for (const { ID } of await listContainers(store)) await removeContainer(store, ID, { force: true });
   });
   afterAll(() => {
-    rmSync(cli, { force: true });
     rmSync(runDirectory(store.root), { recursive: true, force: true });
     directory.remove();
   });
@@ -124,7 +121,7 @@ describe.skipIf(why !== undefined)(`what a real run used${why ? ` (skipped: ${wh
       await busyboxImage(store),
       request({ detach: true, ...flags }, script),
     );
-    const options = { gantry: [process.execPath, cli] as const, searchPath: process.env.PATH ?? '' };
+    const options = { gantry: [process.execPath, GANTRY] as const, searchPath: process.env.PATH ?? '' };
     await startDetached(store, id, options);
     return { id, again: () => startDetached(store, id, options) };
   };

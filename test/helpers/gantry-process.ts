@@ -1,8 +1,19 @@
 /** The built program as a process of its own: for what needs real exits, kills and several at once. */
 import { spawn, spawnSync } from 'node:child_process';
+import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
-const GANTRY = join(import.meta.dirname, '../../dist/src/cli/gantry.js');
+const ROOT = join(import.meta.dirname, '../..');
+export const GANTRY = join(ROOT, 'dist/src/cli/gantry.js');
+
+// What a build of earlier sources does proves nothing.
+const changed = ['src', 'workers'].flatMap((directory) =>
+  readdirSync(join(ROOT, directory), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => statSync(join(entry.parentPath, entry.name)).mtimeMs),
+);
+const built = statSync(GANTRY, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+if (built < Math.max(...changed)) throw new Error('dist/ is missing or older than src/: npm run bundle');
 
 export interface Exit {
   /** null when a signal ended it. */

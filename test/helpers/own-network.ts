@@ -4,9 +4,8 @@
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
-import { build } from 'esbuild';
+import { mkdirSync } from 'node:fs';
+import { GANTRY } from './gantry-process.js';
 
 export interface Finished {
   readonly status: number | null;
@@ -16,34 +15,14 @@ export interface Finished {
 
 export class OwnNetwork {
   readonly #holder: ChildProcess;
-  readonly #script: string;
   readonly #root: string;
 
-  private constructor(holder: ChildProcess, script: string, root: string) {
+  private constructor(holder: ChildProcess, root: string) {
     this.#holder = holder;
-    this.#script = script;
     this.#root = root;
   }
 
   static async open(root: string): Promise<OwnNetwork> {
-    // Under node_modules, so that the packages that stay outside the bundle are found.
-    const directory = join(
-      import.meta.dirname,
-      '../../node_modules/.cache/gantry-test',
-      `net-${process.pid}`,
-    );
-    await build({
-      entryPoints: ['src/cli/process.ts'],
-      outdir: directory,
-      bundle: true,
-      splitting: true,
-      format: 'esm',
-      platform: 'node',
-      mainFields: ['module', 'main'],
-      external: ['koffi', 'piscina', 'lz4-napi'],
-      banner: { js: "import{createRequire as r}from'node:module';const require=r(import.meta.url);" },
-      logLevel: 'error',
-    });
     mkdirSync('/run/gantry', { recursive: true });
     const setUp =
       'mount -t tmpfs tmpfs /run/gantry && ip link set lo up && echo ready && exec sleep infinity';
@@ -51,7 +30,7 @@ export class OwnNetwork {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     await once(holder.stdout!, 'data');
-    return new OwnNetwork(holder, directory, root);
+    return new OwnNetwork(holder, root);
   }
 
   #inside(command: readonly string[]): [string, string[]] {
@@ -60,7 +39,7 @@ export class OwnNetwork {
 
   /** The words that call the program. */
   command(...args: string[]): string[] {
-    return [process.execPath, join(this.#script, 'process.js'), '--root', this.#root, ...args];
+    return [process.execPath, GANTRY, '--root', this.#root, ...args];
   }
 
   run(...command: string[]): Finished {
@@ -85,7 +64,6 @@ export class OwnNetwork {
 
   close(): void {
     this.#holder.kill('SIGKILL');
-    rmSync(this.#script, { recursive: true, force: true });
   }
 }
 

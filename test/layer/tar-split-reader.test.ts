@@ -74,10 +74,10 @@ describe('reading tar-split', () => {
     const big = Buffer.alloc(300_000, 7);
     const line = JSON.stringify({ type: 2, payload: big.toString('base64'), position: 0 });
     writeFileSync(tarSplit, gzipSync(`${line}\n${line}\n`));
-    expect(await entries()).toEqual([
-      { type: 'segment', bytes: big },
-      { type: 'segment', bytes: big },
-    ]);
+    const read = await entries();
+    expect(read).toHaveLength(2);
+    // toEqual goes through them number by number: seconds.
+    for (const entry of read) expect(entry.type === 'segment' && big.equals(entry.bytes)).toBe(true);
   });
 
   it.each([

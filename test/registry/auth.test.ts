@@ -9,7 +9,7 @@ const endpointOf = (registry: Pick<ScriptedRegistry, 'host'>, more: Partial<Endp
   host: registry.host,
   headers: {},
   tls: {},
-  connectTimeoutMs: 1000,
+  connectTimeoutMs: 30_000,
   capabilities: { pull: true, resolve: true },
   ...more,
 });

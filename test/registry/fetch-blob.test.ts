@@ -51,7 +51,7 @@ function fetching(more: Partial<FetchBlobOptions> = {}) {
           host: server.host,
           headers: {},
           tls: {},
-          connectTimeoutMs: 1000,
+          connectTimeoutMs: 30_000,
           capabilities: { pull: true, resolve: true },
         },
       ],
