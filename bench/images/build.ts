@@ -18,7 +18,11 @@ export interface ImageFacts extends BuiltImage {
   readonly buildSeconds: number;
 }
 
-export const benchDir = (): string => process.env.GANTRY_BENCH_DIR ?? join(tmpdir(), 'gantry-bench');
+export function benchDir(): string {
+  const dir = process.env.GANTRY_BENCH_DIR ?? join(tmpdir(), 'gantry-bench');
+  mkdirSync(dir, { recursive: true });
+  return dir;
+}
 
 /** The image's layout, built if it is not there yet. Needs Debian's apt and dpkg, and its package mirror the first time. */
 export async function ensureImage(

@@ -10,6 +10,7 @@ import { findContainer, listContainers, removeContainer } from '../../src/engine
 import { createContainer } from '../../src/engine/create-container.js';
 import { pauseContainer, unpauseContainer } from '../../src/engine/pause-container.js';
 import { renameContainer } from '../../src/engine/rename-container.js';
+import { restartContainer } from '../../src/engine/restart-container.js';
 import { type DetachedOptions, startDetached } from '../../src/engine/start-detached.js';
 import { killContainer, stopContainer, waitContainer } from '../../src/engine/stop-container.js';
 import { openStore, type Store } from '../../src/engine/store.js';
@@ -93,6 +94,16 @@ for (const runtime of ['crun', 'runc']) {
       expect(await state(id)).toMatchObject({ Running: false, ExitCode: 7, OOMKilled: false, Pid: 0 });
       await until(() => !isAlive(Supervisor!));
       expect(existsSync(bundleDirectory(store.root, id))).toBe(false);
+    });
+
+    it('restart keeps what --rm would take, until its next end', async () => {
+      const id = await run('echo x >> /count; exec sleep 600', { rm: true });
+      await restartContainer(store, id, { stop: { timeout: 0 }, start: options });
+      expect((await state(id)).Running).toBe(true);
+      const upper = store.driver.files(store.layers.db.mounts.get(id)!.mountID);
+      await until(() => readFileSync(join(upper, 'count'), 'utf8') === 'x\nx\n');
+      await stopContainer(store, id, { timeout: 0 });
+      await until(() => !existsSync(join(store.root, 'containers', id)));
     });
 
     it('is cleaned up by conmon alone, again and again to no harm; --rm goes', async () => {

@@ -66,7 +66,6 @@ export const S_IFCHR = 0o020000;
 export const S_IFBLK = 0o060000;
 export const AT_FDCWD = -100;
 export const AT_SYMLINK_NOFOLLOW = 0x100;
-export const AT_SYMLINK_FOLLOW = 0x400;
 export const AT_REMOVEDIR = 0x200;
 
 /** include/uapi/linux/openat2.h */

@@ -43,7 +43,7 @@ export function parseNetworks(flags: RunFlags, fallback: string): Networks {
   if (flags.macAddress !== undefined) first.mac = flags.macAddress;
   const endpoints: Record<string, EndpointSettings> = {};
   for (const one of asked) {
-    if (endpoints[one.name] !== undefined)
+    if (Object.hasOwn(endpoints, one.name))
       throw invalid(`network ${JSON.stringify(one.name)} is specified multiple times`);
     endpoints[one.name] = checked(one);
   }

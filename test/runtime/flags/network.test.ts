@@ -54,6 +54,11 @@ describe('the networks of a container', () => {
     [{ network: 'a', networkAlias: ['a b'] }, 'invalid network alias "a b"'],
   ])('refuses %j', (flags, message) => expect(() => parseNetworks(flags, 'none')).toThrow(message));
 
+  it('may be called what every object has', () => {
+    const { endpoints } = parseNetworks({ network: 'constructor' }, 'none');
+    expect(Object.entries(endpoints)).toEqual([['constructor', plain]]);
+  });
+
   it('of `network connect` are the same', () => {
     expect(endpointSettings({ alias: ['x'], ip: '10.0.0.9' })).toEqual({
       IPAMConfig: { IPv4Address: '10.0.0.9' },
