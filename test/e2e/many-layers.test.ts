@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { buildImage, type LayerSource } from '../../bench/images/layout.js';
 import { END_OF_ARCHIVE, tarEntry } from '../../bench/images/tar-header.js';
 import { LIMITS } from '../../src/core/limits.js';
+import { runDirectory } from '../../src/runtime/host-facts.js';
 import { type FaultyRegistry, startFaultyRegistry } from '../helpers/faulty-registry.js';
 import { gantry } from '../helpers/gantry-process.js';
 import { serveLayout } from '../helpers/serve-layout.js';
@@ -35,6 +36,7 @@ describe.skipIf(process.getuid?.() !== 0)('127 layers (needs root and a static b
   });
   afterAll(async () => {
     await registry.close();
+    rmSync(runDirectory(join(work, 'root')), { recursive: true, force: true });
     rmSync(work, { recursive: true, force: true });
   });
 
