@@ -165,8 +165,10 @@ describe.skipIf(!hasChromium)(title, () => {
       const { page, problems } = await show(make());
       for (const width of [1280, 400]) {
         await page.setViewportSize({ width, height: 900 });
-        await page.waitForFunction(`document.querySelector('#timeline svg').viewBox.baseVal.width ===
-        document.querySelector('#timeline').clientWidth`);
+        const drawn = `document.querySelector('#timeline svg').viewBox.baseVal.width ===
+          document.querySelector('#timeline').clientWidth`;
+        // Not waitForFunction, which asks again by eval(): the page's policy forbids that.
+        await expect.poll(() => page.evaluate<boolean>(drawn)).toBe(true);
         for (const colorScheme of ['light', 'dark'] as const) {
           await page.emulateMedia({ colorScheme });
           expect(await overflowing(page)).toEqual([]);

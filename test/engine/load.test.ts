@@ -255,7 +255,7 @@ describe('archives of others', () => {
   it.each([
     ['of nothing', ''],
     ['of a tar', 'manifest.json'.padEnd(100, '\0')],
-    ['of gzip', '\x1f\x8b\x08'.padEnd(100, '\0')],
+    ['of gzip', '\x1f\x8b\x08'.padEnd(10, '\0')], // its header: zeros after it are no deflate
   ])('from a pipe that stays open, canceled: %s', async (_, begun) => {
     const pipe = fresh('pipe');
     execFileSync('mkfifo', [pipe]);
