@@ -6,6 +6,7 @@
  * tasks that are still queued, or for a task that did not listen: it kills the thread and skips `finally`.
  */
 import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { SHARE_ENV, type Worker } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import type * as CopyUpTasks from '../../workers/copyup.js';
@@ -29,6 +30,9 @@ export type Input<Module extends ModuleName, Name extends TaskName<Module>> = Pa
 type Output<Module extends ModuleName, Name extends TaskName<Module>> =
   Awaited<ReturnType<Tasks<Module>[Name]>> extends Reply<infer Value> ? Value : never;
 
+/** A task looks at its cancel word every 100 ms; this is for one that hangs. */
+const CLOSE_MS = 10_000;
+
 /**
  * A thread looks for this one when it starts. For a name it does not find it would parse the file a second time, as an ES
  * module: 50 ms.
@@ -42,6 +46,7 @@ export class Pool<Module extends ModuleName = 'layer'> {
   readonly #piscina: Piscina;
   /** Settled for a thread that has loaded its module: that is the first thing it tells. */
   readonly #loaded = new Map<Worker, Promise<unknown>>();
+  readonly #running = new Set<Promise<unknown>>();
 
   /** Two threads start at once, which every caller can use; more as tasks come, at most `threads`. */
   constructor(
@@ -73,7 +78,8 @@ export class Pool<Module extends ModuleName = 'layer'> {
     try {
       const running = this.#piscina.run(input, { name, ...(signal ? { signal } : {}) });
       this.#watch();
-      reply = (await running) as typeof reply;
+      this.#running.add(running);
+      reply = (await running.finally(() => this.#running.delete(running))) as typeof reply;
     } catch (cause) {
       if (signal?.aborted) throw new GantryError('ERR_CANCELED', `${name}: canceled`, {}, { cause });
       throw new GantryError('ERR_WORKER_DIED', `${name}: the worker thread died`, {}, { cause });
@@ -83,11 +89,15 @@ export class Pool<Module extends ModuleName = 'layer'> {
   }
 
   /**
-   * A thread that is ended while it loads native code takes the process with it (koffi's N-API calls fail, "FATAL ERROR:
-   * napi_throw"), so the work may be done before all threads may go.
+   * A thread that is ended inside native code takes the process with it (koffi's N-API calls fail, "FATAL ERROR:
+   * napi_throw"): threads may go when they are loaded and their tasks, which somebody has canceled where he wants no result,
+   * are done. One that does not end in time is killed all the same.
    */
   async close(): Promise<void> {
     await Promise.all(this.#loaded.values());
+    const late = new AbortController();
+    const ended = Promise.allSettled(this.#running).finally(() => late.abort());
+    await Promise.race([ended, sleep(CLOSE_MS, undefined, { signal: late.signal }).catch(() => {})]);
     await this.#piscina.destroy();
   }
 
