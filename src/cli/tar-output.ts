@@ -1,4 +1,5 @@
 /** Where a command writes a tar: stdout, if that is no terminal, or a file that appears when it is whole. */
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { closeSync, openSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
@@ -28,7 +29,7 @@ export async function toFile(path: string, write: (take: TakeBytes) => Promise<v
     const message = `invalid output path: ${JSON.stringify(path)} must be a regular file`;
     throw new GantryError('ERR_INVALID_ARGUMENT', message);
   }
-  const tmp = join(dirname(path), `.gantry-${process.pid}-${basename(path)}`);
+  const tmp = join(dirname(path), `.gantry-${randomBytes(6).toString('hex')}-${basename(path)}`);
   const fd = openSync(tmp, 'wx', 0o600);
   let whole = false;
   try {

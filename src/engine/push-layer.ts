@@ -15,7 +15,7 @@ import type { Descriptor } from '../core/oci/descriptor.js';
 import { LAYER_TYPE, type LayerCompression } from '../core/oci/media-types.js';
 import { ProgressWords } from '../core/progress-words.js';
 import type { LayerSource } from '../image/distribution.js';
-import type { PushTarget } from '../registry/push-client.js';
+import type { PushTarget } from '../registry/push-target.js';
 import { parseReference } from '../registry/reference.js';
 import { blobStart, findBlob, mountBlob } from '../registry/upload.js';
 import { makeLayerBlob } from './layer-blob.js';

@@ -7,7 +7,7 @@ import { type Descriptor, parseJson } from '../core/oci/descriptor.js';
 import { type Manifest, manifestSchema } from '../core/oci/manifest.js';
 import { MEDIA_TYPE } from '../core/oci/media-types.js';
 import type { KeptManifest } from '../image/imagedb.js';
-import type { PushedManifest } from '../registry/push-client.js';
+import type { PushedManifest } from '../registry/push-target.js';
 import type { Store } from './store.js';
 
 /** The manifest that the image came by, where what was pushed is just what it names. */

@@ -10,7 +10,7 @@
 
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import type { CompressionSpec } from '../core/compress/compression-spec.js';
+import { type CompressionSpec, parseCompression } from '../core/compress/compression-spec.js';
 import { chooseHashBackend } from '../core/digest/calibrate.js';
 import {
   type ChainID,
@@ -26,7 +26,7 @@ import type { Descriptor } from '../core/oci/descriptor.js';
 import { type LayerCompression, MEDIA_TYPE } from '../core/oci/media-types.js';
 import { VERSION } from '../core/version.js';
 import type { StoredImage } from '../image/imagedb.js';
-import { PushClient, type PushTarget, putManifest } from '../registry/push-client.js';
+import { openPush, type PushTarget, putManifest } from '../registry/push-target.js';
 import {
   canonicalString,
   familiarName,
@@ -65,23 +65,24 @@ export interface PushResult {
 }
 
 const NOTHING = { bytes: 0, total: 0, retries: 0 };
-const PACKED: CompressionSpec<LayerCompression> = { format: 'gzip', level: 2 };
+const PACKED: CompressionSpec<LayerCompression> = parseCompression('gzip', ['gzip']);
 
 /**
  * Pushes the tags that are asked for, one repository. Rejects with the first tag's error when one failed, after the
- * others have ended. ERR_NOT_FOUND for a tag that the store does not have; what PushClient, pushLayer and putManifest throw.
+ * others have ended. ERR_NOT_FOUND for a tag that the store does not have; what openPush, pushLayer and putManifest throw.
  */
 export async function push(store: Store, asked: Reference, options: PushOptions): Promise<PushResult[]> {
   const { signal, onEvent } = options;
   const threads = options.threads ?? defaultThreads();
   const held = await store.lock('shared', { signal });
-  const client = new PushClient({ userAgent: VERSION });
   const placed = new Map<ChainID, Promise<PushedLayer>>();
+  let target: PushTarget | undefined;
   let pool: Pool | undefined;
   try {
     const references = taggedReferences(store, asked, options.allTags === true);
     const hash = await chooseHashBackend(options.hash, join(store.root, 'gantry', 'hash.json'));
-    const target = await client.open(asked, signal);
+    const opened = await openPush(asked, { userAgent: VERSION }, signal);
+    target = opened;
     const queue = new WorkQueue(threads);
     const openPool = (): Pool => {
       pool ??= new Pool('layer', threads);
@@ -94,7 +95,7 @@ export async function push(store: Store, asked: Reference, options: PushOptions)
       onEvent({ event: 'layer', diffID, id: shortID(diffID), phase: 'preparing', ...NOTHING });
       const done = queue.run(layer.size, 1, () =>
         pushLayer({
-          ...{ store, pool: openPool, target, repository: name(asked), layer, hash, signal, onEvent },
+          ...{ store, pool: openPool, target: opened, repository: name(asked), layer, hash, signal, onEvent },
           compression: options.compression ?? PACKED,
           exactly: options.compression !== undefined,
         }),
@@ -103,7 +104,7 @@ export async function push(store: Store, asked: Reference, options: PushOptions)
       return done;
     };
     const settled = await Promise.allSettled(
-      references.map((reference) => pushOne(store, reference, target, place, onEvent)),
+      references.map((reference) => pushOne(store, reference, opened, place, onEvent)),
     );
     if (signal.aborted) throw new GantryError('ERR_CANCELED', 'push canceled');
     const failed = settled.find((result) => result.status === 'rejected');
@@ -111,7 +112,7 @@ export async function push(store: Store, asked: Reference, options: PushOptions)
     return settled.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
   } finally {
     await Promise.allSettled(placed.values()); // they clean up
-    client.close();
+    target?.http.close();
     await pool?.close();
     held.release();
   }

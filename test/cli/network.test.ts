@@ -138,6 +138,25 @@ describe.skipIf(why !== undefined)(`network${why ? ` (skipped: ${why})` : ''}`, 
     expect(net.run('iptables', '-S').stdout).not.toContain('172.17.0.2');
   });
 
+  it('one masquerading rule for a network, which goes with it; rules of a container where FORWARD drops', () => {
+    const masquerading = () =>
+      net.run('iptables', '-t', 'nat', '-S', 'POSTROUTING').stdout.match(/MASQUERADE/g)?.length ?? 0;
+    const forwarded = () =>
+      net.gantry('run', '--rm', '--network', 'walled', '--name', 'walled', image, 'true').stderr;
+    const before = masquerading();
+    net.gantry('network', 'create', 'walled');
+    expect([forwarded(), forwarded()]).toEqual(['', '']);
+    expect(masquerading()).toBe(before + 1);
+    expect(net.run('iptables', '-S').stdout).not.toContain('CNI-FORWARD');
+    net.run('iptables', '-P', 'FORWARD', 'DROP');
+    expect(forwarded()).toBe('');
+    expect(net.run('iptables', '-S', 'FORWARD').stdout).toContain('-j CNI-FORWARD');
+    net.run('iptables', '-P', 'FORWARD', 'ACCEPT');
+    net.run('iptables', '-F', 'FORWARD');
+    expect(net.gantry('network', 'rm', 'walled').status).toBe(0);
+    expect(masquerading()).toBe(before);
+  });
+
   it('publishes ports, refuses one that is taken, and gives it back', async () => {
     const stop = await running('web', '-p', '8080:80', '-p', '127.0.0.1:9000:81/udp');
     try {

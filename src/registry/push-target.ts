@@ -6,11 +6,10 @@ import type { Digest } from '../core/digest/digest.js';
 import { LIMITS } from '../core/limits.js';
 import { Authorizer, emptyAuthState } from './auth.js';
 import { authorized, type Conversation } from './authorized.js';
-import type { ClientOptions } from './client.js';
 import { Credentials } from './credentials.js';
 import { type BlobSource, manifestURL } from './endpoint.js';
 import { Hosts } from './hosts.js';
-import { HttpClient } from './http.js';
+import { HttpClient, type HttpOptions } from './http.js';
 import { familiarName, type Reference } from './reference.js';
 import { checkPushed } from './upload.js';
 
@@ -25,47 +24,33 @@ export interface PushedManifest {
   readonly digest: Digest;
 }
 
-export class PushClient {
-  readonly #options: ClientOptions;
-  readonly #http: HttpClient;
-  readonly #hosts: Hosts;
-  readonly #credentials: Credentials;
-
-  constructor(options: ClientOptions) {
-    const env = options.env ?? process.env;
-    this.#options = options;
-    this.#http = new HttpClient(options);
-    this.#hosts = options.hosts ?? new Hosts({ env });
-    this.#credentials = options.credentials ?? new Credentials({ env });
-  }
-
-  /** Asks nobody yet. Throws ERR_DENIED (blocked by registries.conf), ERR_INVALID_ARGUMENT (a broken file). */
-  async open(reference: Reference, signal?: AbortSignal): Promise<PushTarget> {
-    const endpoint = (await this.#hosts.endpoints(reference)).at(-1)!;
-    const repository = reference.path;
-    const authorizer = new Authorizer(emptyAuthState(), {
-      ...this.#options,
-      actions: 'pull,push',
-      lookup: (host, path) => this.#credentials.get(host, path),
-    });
-    return {
-      http: this.#http,
-      authorizer,
-      endpoint,
-      repository,
-      signal,
-      source: async () => {
-        await authorizer.prepare([endpoint], repository);
-        const { userAgent } = this.#options;
-        return { endpoints: [endpoint], repository, auth: authorizer.state(), userAgent };
-      },
-    };
-  }
-
-  /** Ends kept connections. */
-  close(): void {
-    this.#http.close();
-  }
+/** Asks nobody yet. Throws ERR_DENIED (blocked by registries.conf), ERR_INVALID_ARGUMENT (a broken file). */
+export async function openPush(
+  reference: Reference,
+  options: HttpOptions,
+  signal?: AbortSignal,
+): Promise<PushTarget> {
+  const env = options.env ?? process.env;
+  const credentials = new Credentials({ env });
+  const endpoint = (await new Hosts({ env }).endpoints(reference)).at(-1)!;
+  const repository = reference.path;
+  const authorizer = new Authorizer(emptyAuthState(), {
+    ...options,
+    actions: 'pull,push',
+    lookup: (host, path) => credentials.get(host, path),
+  });
+  const http = new HttpClient(options);
+  return {
+    http,
+    authorizer,
+    endpoint,
+    repository,
+    signal,
+    source: async () => {
+      await authorizer.prepare([endpoint], repository);
+      return { endpoints: [endpoint], repository, auth: authorizer.state(), userAgent: options.userAgent };
+    },
+  };
 }
 
 /** Stores the manifest under a tag or its digest. Throws as `authorized`; ERR_DIGEST_MISMATCH. */
