@@ -166,11 +166,11 @@ describe.skipIf(why !== undefined)(title, { timeout: 90_000 }, () => {
     // A network outside, whose only host knows nothing of the containers' addresses.
     const outside = net.spawn('unshare', '--net', 'sleep', '100');
     try {
-      await eventually(
-        () =>
-          net.run('ip', 'link', 'add', 'out', 'type', 'veth', 'peer', 'in', 'netns', String(outside.pid))
-            .status === 0,
-      );
+      // Until then it is in ours, and the peer would come to lie here.
+      const namespace = (pid: string) => net.run('readlink', `/proc/${pid}/ns/net`).stdout;
+      await eventually(() => namespace(String(outside.pid)) !== namespace('self'));
+      const peer = ['peer', 'in', 'netns', String(outside.pid)];
+      expect(net.run('ip', 'link', 'add', 'out', 'type', 'veth', ...peer).status).toBe(0);
       net.run('sh', '-c', 'ip addr add 198.51.100.1/24 dev out; ip link set out up');
       const within = ['nsenter', '--target', String(outside.pid), '--net'];
       net.run(
