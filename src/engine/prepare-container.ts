@@ -1,4 +1,5 @@
 /** All that comes before a container's start, whoever is to be its parent: its root mounted, its bundle written. */
+import { setImmediate as immediate } from 'node:timers/promises';
 import { GantryError } from '../core/errors.js';
 import { readBeneath } from '../runtime/beneath.js';
 import { bundle } from '../runtime/bundle.js';
@@ -97,8 +98,9 @@ export async function prepareContainer(
   return { runtime, bundle: directory, rootfs, cwd: spec.process.cwd, networked };
 }
 
-/** Its files are bind mounted by then, so they are written in place. */
+/** Its files are bind mounted by then, so they are written in place. The runtime's `create`, which takes longer, is begun first. */
 async function joinNetworks(store: Store, records: ContainerStore, record: ContainerRecord): Promise<void> {
+  await immediate();
   const hostConfig = records.hostConfig(record.ID);
   const attached = await attachNetworks(store, record, hostConfig);
   writeNetworkFiles(records.path(record.ID), networkFiles(record.Config, hostConfig, attached), {
