@@ -13,6 +13,7 @@ const entries = (dir) =>
     .filter((name) => name.endsWith('.ts'))
     .map((name) => `${dir}/${name}`);
 
+const packages = ['piscina', 'hash-wasm', 'lz4-napi'];
 const common = {
   outdir: FRESH,
   outbase: '.',
@@ -23,25 +24,41 @@ const common = {
   mainFields: ['module', 'main'],
   sourcemap: true,
   // hash-wasm is 230 kB of base64 that most runs never look at.
-  external: ['koffi', 'piscina', 'hash-wasm', 'lz4-napi'],
+  external: ['koffi', ...packages],
   logLevel: 'warning',
 };
 
 rmSync(FRESH, { recursive: true, force: true });
 mkdirSync(FRESH);
 writeFileSync(`${FRESH}/package.json`, '{"type":"commonjs"}\n');
-await build({
+const program = {
   ...common,
-  entryPoints: ['src/cli/gantry.ts', 'src/cli/process.ts', ...entries('workers')],
   format: 'cjs',
+  // koffi finds its library in 1 ms from inside, in 5 from its own directory.
+  alias: { koffi: './node_modules/koffi/index.cjs' },
+  external: [...packages, '@koromix/*'],
   // import() of a package becomes require(): as an ES module it would be parsed twice, 45 ms for hash-wasm.
   supported: { 'dynamic-import': false },
   // What is loaded is parsed, by each thread: white space is a fifth of it. Names stay, for stack traces.
   minifySyntax: true,
   minifyWhitespace: true,
   define: { 'import.meta.url': '__url' },
+};
+await build({
+  ...program,
+  entryPoints: ['src/cli/process.ts', ...entries('workers')],
   banner: { js: "const __url=require('node:url').pathToFileURL(__filename).href;" },
 });
+// Read by sh first, to which ':' is a command, and then by Node, to which it is a string before a comment. With
+// NODE_EXTRA_CA_CERTS Node parses every authority that it knows before it runs a line, 60 ms, and most commands talk
+// to nobody: registry/trust.ts reads the file under its other name when it is needed.
+const line = [
+  `':' //`,
+  `[ -z "$NODE_EXTRA_CA_CERTS" ] || export GANTRY_EXTRA_CA_CERTS="$NODE_EXTRA_CA_CERTS"`,
+  `unset NODE_EXTRA_CA_CERTS`,
+  `exec node "$0" "$@"`,
+];
+await build({ ...program, entryPoints: ['src/cli/gantry.ts'], banner: { js: line.join('; ') } });
 await build({
   ...common,
   entryPoints: entries('bench'),

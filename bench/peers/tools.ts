@@ -52,29 +52,32 @@ export const GANTRY = ['../src/cli/gantry.js', '../../dist/src/cli/gantry.js']
   .map((file) => join(import.meta.dirname, file))
   .reduce((bundled, source) => (existsSync(bundled) ? bundled : source));
 
+/** As a shell begins it. */
+const gantry = (dir: string): string[] => [GANTRY, '--root', dir];
+
 export const TOOLS: readonly Tool[] = [
   {
     name: 'gantry',
     programs: ['node'],
-    version: () => versionOf(process.execPath, GANTRY, '--version'),
-    command: ({ dir, reference }) => [process.execPath, GANTRY, '--root', dir, 'pull', '-q', reference],
+    version: () => versionOf(GANTRY, '--version'),
+    command: ({ dir, reference }) => [...gantry(dir), 'pull', '-q', reference],
     start: ({ dir, reference, network = 'none' }) => [
-      process.execPath,
-      ...[GANTRY, '--root', dir, 'run', '--rm', '--network', network, reference, 'true'],
+      ...gantry(dir),
+      ...['run', '--rm', '--network', network, reference, 'true'],
     ],
     archive: {
       save: ({ dir, reference }, file) => [
-        process.execPath,
-        ...[GANTRY, '--root', dir, 'save', '--compression', 'lz4', '-o', file, reference],
+        ...gantry(dir),
+        ...['save', '--compression', 'lz4', '-o', file, reference],
       ],
-      load: ({ dir }, file) => [process.execPath, GANTRY, '--root', dir, 'load', '-i', file],
+      load: ({ dir }, file) => [...gantry(dir), 'load', '-i', file],
     },
     background: {
       start: ({ dir, reference }) => [
-        process.execPath,
-        ...[GANTRY, '--root', dir, 'run', '-d', '--network', 'none', reference, 'sleep', '3600'],
+        ...gantry(dir),
+        ...['run', '-d', '--network', 'none', reference, 'sleep', '3600'],
       ],
-      remove: ({ dir }, ids) => [process.execPath, GANTRY, '--root', dir, 'rm', '-f', ...ids],
+      remove: ({ dir }, ids) => [...gantry(dir), 'rm', '-f', ...ids],
     },
   },
   {

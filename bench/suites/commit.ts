@@ -78,7 +78,7 @@ export async function commitSuite(): Promise<Suite> {
   const root = join(dir, 'gantry');
   const store = openStore(root);
   const { id: image } = await busyboxImage(store);
-  const call = [process.execPath, GANTRY, '--root', root] as const;
+  const call = [GANTRY, '--root', root] as const;
   const newContainer = (): { id: string; upper: string } => {
     const id = sh(...call, 'create', image, 'sh');
     return { id, upper: store.driver.files(id as never) };

@@ -26,17 +26,7 @@ export async function pullSuite(): Promise<Suite> {
     name: `pull redis, ${index + 1} at once`,
     group: 'pull',
     bytes,
-    run: () =>
-      run(process.execPath, [
-        GANTRY,
-        '--root',
-        join(dir, `${made++}`),
-        'pull',
-        '-q',
-        '-j',
-        `${index + 1}`,
-        reference,
-      ]),
+    run: () => run(GANTRY, ['--root', join(dir, `${made++}`), 'pull', '-q', '-j', `${index + 1}`, reference]),
   }));
   return {
     cases,

@@ -1,8 +1,8 @@
 /** A yes-or-no question; anything but y, and the end of the input, is no. */
-import { createInterface } from 'node:readline/promises';
 import type { Session } from './session.js';
 
 export async function confirm(session: Session, question: string): Promise<boolean> {
+  const { createInterface } = await import('node:readline/promises');
   const reader = createInterface({ input: process.stdin, output: process.stdout });
   try {
     const ended = new Promise<string>((resolve) => reader.once('close', () => resolve('')));

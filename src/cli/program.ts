@@ -5,6 +5,7 @@
 import { type Command, Option } from 'commander';
 import { VERSION } from '../core/version.js';
 import { command, group, named, withBooleanForms } from './command.js';
+import { commandName } from './command-name.js';
 import { attachCommand } from './commands/attach.js';
 import { cleanupCommand } from './commands/cleanup.js';
 import { commitCommand } from './commands/commit.js';
@@ -161,15 +162,8 @@ export function program(session: Session, args: readonly string[] = []): Command
       session.root = root;
       session.debug = debug === true;
     });
-  const asked = COMMANDS[commandName(args)];
+  const { name } = commandName(args);
+  const asked = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   for (const make of asked === undefined ? Object.values(COMMANDS) : [asked]) made.addCommand(make(session));
   return withBooleanForms(made);
-}
-
-/** The first word that is neither a global option nor its value; '' where there is none or something else is wrong. */
-function commandName(args: readonly string[]): string {
-  let at = 0;
-  for (; args[at]?.startsWith('-'); at++) if (args[at] === '--root') at++;
-  const name = args[at] ?? '';
-  return Object.hasOwn(COMMANDS, name) ? name : '';
 }

@@ -12,17 +12,21 @@
  *
  * Without `_OCI_SYNCPIPE` conmon ends without a word. Its working directory is the bundle: `oom` is made there.
  */
-import { spawn } from 'node:child_process';
 import { closeSync, existsSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { GantryError } from '../core/errors.js';
+import { spawnProcess } from '../core/spawn.js';
 import { keepSeccomp } from './compiled-seccomp.js';
-import { deleteFromRuntime, findExecutable, type OciRuntime, runtimeCommand } from './oci-runtime.js';
+import { deleteFromRuntime, findExecutable, type OciRuntime, startCreated } from './oci-runtime.js';
+import { pipe } from './pipe.js';
 import { identify, type ProcessIdentity } from './process-identity.js';
+import { reap } from './reap.js';
 import { runtimeError } from './runtime-error.js';
 
+const WITHOUT_MOUNT = 'umount "$1" && shift && exec "$@"';
 const DONE_MS = 2000;
 const POLL_MS = 5;
 
@@ -109,19 +113,23 @@ export async function supervise(options: SuperviseOptions): Promise<Supervised> 
   }
   const failed = (said: string) => runtimeError(said, options.command, options.cwd);
   const errors = openSync(join(bundle, 'conmon.err'), 'w', 0o600);
-  const child = spawn(conmon, conmonArguments(options), {
-    stdio: ['ignore', 'ignore', errors, 'pipe'],
-    detached: true,
-    env: { ...options.environment, _OCI_SYNCPIPE: '3' },
-    cwd: bundle,
-  });
-  closeSync(errors);
-  const died = new Promise<never>((_resolve, reject) => {
-    child.once('error', (cause) =>
-      reject(new GantryError('ERR_RUNTIME', 'cannot run conmon', {}, { cause })),
-    );
-  });
-  const answer = await Promise.race([firstLine(child.stdio[3] as Readable), died]);
+  const answers = pipe();
+  try {
+    const parent = spawnProcess([conmon, ...conmonArguments(options)], {
+      stdio: ['ignore', 'ignore', errors, answers.write],
+      session: true,
+      env: { ...options.environment, _OCI_SYNCPIPE: '3' },
+      cwd: bundle,
+    });
+    void reap(parent, { keepAlive: false }); // it begets the one that stays
+  } catch (cause) {
+    closeSync(answers.read);
+    throw new GantryError('ERR_RUNTIME', 'cannot run conmon', {}, { cause });
+  } finally {
+    closeSync(answers.write);
+    closeSync(errors);
+  }
+  const answer = await firstLine(new Socket({ fd: answers.read, readable: true, writable: false }));
   const { data, message } = parseAnswer(answer);
   const shim = identify(Number(readText(join(bundle, 'conmon.pid'))));
   const first = data > 0 ? identify(data) : undefined;
@@ -137,7 +145,7 @@ export async function supervise(options: SuperviseOptions): Promise<Supervised> 
     process: first,
     shim,
     start: async () => {
-      const result = await runtimeCommand(runtime, ['start', id]);
+      const result = await startCreated(runtime, id);
       if (result.status !== 0) throw failed(result.stderr);
     },
   };
@@ -145,7 +153,8 @@ export async function supervise(options: SuperviseOptions): Promise<Supervised> 
 
 function conmonArguments(options: SuperviseOptions): string[] {
   const { bundle, runtime, id, log } = options;
-  const [executable, ...prefix] = [...runtime.createPrefix, ...runtime.command] as [string, ...string[]];
+  const command = [...without(runtime.hidden, options.path), ...runtime.command];
+  const [executable, ...prefix] = command as [string, ...string[]];
   const [after, ...afterArguments] = options.exitCommand;
   return [
     ...['--api-version', '1', '--cid', id, '--cuuid', id, '--name', options.name],
@@ -159,6 +168,16 @@ function conmonArguments(options: SuperviseOptions): string[] {
     ...(options.openStdin && options.leaveStdinOpen ? ['--leave-stdin-open'] : []),
     ...['--exit-command', after, ...afterArguments.map((word) => `--exit-command-arg=${word}`)],
   ];
+}
+
+/**
+ * What the runtime's command begins with where a mount must be hidden from it. conmon itself stays in our mount
+ * namespace: its exit command unmounts the container's root.
+ */
+function without(hidden: string | undefined, path: string | undefined): string[] {
+  if (hidden === undefined) return [];
+  const unshare = findExecutable('unshare', path) ?? 'unshare';
+  return [unshare, '--mount', '--propagation', 'slave', 'sh', '-c', WITHOUT_MOUNT, 'sh', hidden];
 }
 
 function logArguments(log: SuperviseOptions['log']): string[] {

@@ -13,7 +13,7 @@ import type { Readable, Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { keepSeccomp } from './compiled-seccomp.js';
 import { type ConsoleSocket, consoleSocket, type Terminal } from './console.js';
-import { deleteFromRuntime, type OciRuntime, runtimeCommand } from './oci-runtime.js';
+import { deleteFromRuntime, type OciRuntime, runtimeCommand, startCreated } from './oci-runtime.js';
 import { type Pipe, pipe } from './pipe.js';
 import { adoptOrphans, reap } from './reap.js';
 import { runtimeError } from './runtime-error.js';
@@ -89,7 +89,7 @@ export async function launch(options: LaunchOptions): Promise<Launched> {
     const running = runtimeCommand(
       runtime,
       [...args, ...socket, id],
-      [stdin?.read ?? 'ignore', stdout?.write ?? 'ignore', stderr?.write ?? 'pipe'],
+      [stdin?.read ?? 'ignore', stdout?.write ?? 'ignore', ...(stderr ? [stderr.write] : [])],
     );
     for (const fd of [stdin?.read, stdout?.write, stderr?.write]) if (fd !== undefined) closeSync(fd);
     const errors = stderr && reader(stderr);
@@ -125,7 +125,7 @@ export async function launch(options: LaunchOptions): Promise<Launched> {
         if (!ended) process.kill(pid, signal);
       },
       start: async () => {
-        const result = await runtimeCommand(runtime, ['start', id]);
+        const result = await startCreated(runtime, id);
         if (result.status === 0) return;
         typed?.destroy();
         await forget();

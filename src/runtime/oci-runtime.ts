@@ -5,17 +5,26 @@
  *   runc --root /run/gantry/<store>/runc create --bundle … <id>
  *
  * crun is taken first: it starts a ready bundle in a third of runc's time. crun before 1.9 refuses a hybrid host whose
- * cgroup2 side still holds a controller ("drop all controllers from cgroupv2"); it works in a mount namespace of
- * its own where that side is not mounted, so there `create` alone (start and delete do not look) begins with
+ * cgroup2 side still holds a controller ("drop all controllers from cgroupv2"); `create` alone (start and delete do
+ * not look) is begun where that side is not mounted.
  *
- *   unshare --mount --propagation slave sh -c 'umount "$1" && shift && exec "$@"' sh /sys/fs/cgroup/unified crun …
+ * `crun start` is a process of 8 ms for one byte: the container's first process waits for it on a fifo that is there
+ * while the container is "created", from crun 0.1 to 1.29 (libcrun_status_write_exec_fifo). We write it ourselves:
+ *
+ *   <state>/<id>/exec.fifo     opened (ENXIO: nobody waits, the container has ended), unlinked, one NUL written
+ *
+ * and leave to `crun start` what is not so, for it knows the reason, and a service manager's NOTIFY_SOCKET, on which
+ * it would pass the container's word. Fusing both into `crun run --detach` would save no more and could not wait for a
+ * network in between. runc's fifo is read from the other side: its own `start` is used.
  */
-import { type StdioOptions, spawn } from 'node:child_process';
-import { accessSync, constants, mkdirSync } from 'node:fs';
+import { accessSync, closeSync, constants, mkdirSync, openSync, unlinkSync, writeSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { text } from 'node:stream/consumers';
 import { GantryError } from '../core/errors.js';
+import { memoryFile, textOf } from '../core/fsops/memory-file.js';
+import { type SpawnOptions, spawnProcess } from '../core/spawn.js';
 import type { CgroupLayout } from './cgroup-layout.js';
+import { withoutMount } from './hidden-mount.js';
+import { reap } from './reap.js';
 import { removeCgroup } from './remove-cgroup.js';
 
 export interface OciRuntime {
@@ -25,12 +34,11 @@ export interface OciRuntime {
   readonly state: string;
   /** What every command begins with, up to the runtime's own subcommand. */
   readonly command: readonly [string, ...string[]];
-  /** What comes before that for `create`. */
-  readonly createPrefix: readonly string[];
+  /** A mount point that `create` must not see. */
+  readonly hidden?: string;
 }
 
 const SYSTEM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
-const WITHOUT_UNIFIED = 'umount "$1" && shift && exec "$@"';
 
 /** The first executable of that name in `path` or in the system's directories (a user's PATH often lacks sbin). */
 export function findExecutable(name: string, path = ''): string | undefined {
@@ -66,16 +74,9 @@ export function chooseRuntime(choice: RuntimeChoice): OciRuntime {
     const name = basename(path);
     const state = join(choice.stateDirectory, name);
     mkdirSync(state, { recursive: true, mode: 0o700 });
-    if (!name.includes('crun'))
-      return { name, path, state, command: [path, '--root', state], createPrefix: [] };
-    const command = [path, '--root', state, '--cgroup-manager=cgroupfs'] as const;
-    if (unified === undefined || unified.controllers.length === 0) {
-      return { name, path, state, command, createPrefix: [] };
-    }
-    const unshare = findExecutable('unshare', choice.path);
-    if (unshare === undefined) continue;
-    const alone = [unshare, '--mount', '--propagation', 'slave', 'sh', '-c', WITHOUT_UNIFIED, 'sh'] as const;
-    return { name, path, state, command, createPrefix: [...alone, unified.path] };
+    if (!isCrun({ name })) return { name, path, state, command: [path, '--root', state] };
+    const hidden = unified === undefined || unified.controllers.length === 0 ? {} : { hidden: unified.path };
+    return { name, path, state, command: [path, '--root', state, '--cgroup-manager=cgroupfs'], ...hidden };
   }
   throw new GantryError(
     'ERR_RUNTIME_MISSING',
@@ -86,28 +87,55 @@ export function chooseRuntime(choice: RuntimeChoice): OciRuntime {
   );
 }
 
+const isCrun = ({ name }: Pick<OciRuntime, 'name'>): boolean => name.includes('crun');
+
 export interface CommandResult {
   readonly status: number;
   readonly stderr: string;
 }
 
-/** Runs one runtime command to its end. `stdio` for a command that hands descriptors on to the container. */
+/** Runs one runtime command to its end; begun when this returns. `stdio` for one that hands descriptors on to the container. */
 export async function runtimeCommand(
   runtime: OciRuntime,
   args: readonly string[],
-  stdio: StdioOptions = ['ignore', 'ignore', 'pipe'],
+  stdio: SpawnOptions['stdio'] = ['ignore', 'ignore'],
 ): Promise<CommandResult> {
-  const prefix = args[0] === 'create' ? runtime.createPrefix : [];
-  const [command, ...rest] = [...prefix, ...runtime.command, ...args] as [string, ...string[]];
-  const child = spawn(command, rest, { stdio });
-  const stderr = child.stderr ? text(child.stderr) : Promise.resolve('');
-  const status = await new Promise<number>((resolve, reject) => {
-    child.once('error', (cause) =>
-      reject(new GantryError('ERR_RUNTIME', `cannot run ${command}: ${cause.message}`, {}, { cause })),
-    );
-    child.once('exit', (code) => resolve(code ?? 255));
-  });
-  return { status, stderr: await stderr };
+  const [stdin = 'ignore', stdout = 'ignore', stderr] = stdio;
+  const said = stderr === undefined ? memoryFile('stderr') : undefined;
+  try {
+    const begin = (): number =>
+      spawnProcess([...runtime.command, ...args], { stdio: [stdin, stdout, stderr ?? said!] });
+    const { hidden } = runtime;
+    const pid = args[0] === 'create' && hidden !== undefined ? withoutMount(hidden, begin) : begin();
+    const status = await reap(pid);
+    return { status, stderr: said === undefined ? '' : textOf(said) };
+  } catch (cause) {
+    const why = (cause as Error).message;
+    throw new GantryError('ERR_RUNTIME', `cannot run ${runtime.path}: ${why}`, {}, { cause });
+  } finally {
+    if (said !== undefined) closeSync(said);
+  }
+}
+
+/** Executes the command of a container that was created. The result is that of the runtime's `start`. */
+export async function startCreated(runtime: OciRuntime, id: string): Promise<CommandResult> {
+  return released(runtime, id) ? { status: 0, stderr: '' } : runtimeCommand(runtime, ['start', id]);
+}
+
+function released(runtime: OciRuntime, id: string): boolean {
+  if (!isCrun(runtime) || process.env.NOTIFY_SOCKET !== undefined) return false;
+  const fifo = join(runtime.state, id, 'exec.fifo');
+  try {
+    const fd = openSync(fifo, constants.O_WRONLY | constants.O_NONBLOCK);
+    try {
+      unlinkSync(fifo);
+      return writeSync(fd, '\0') === 1;
+    } finally {
+      closeSync(fd);
+    }
+  } catch {
+    return false;
+  }
 }
 
 /** Ends and forgets the container in the runtime, cgroup included, also where a killed runtime knows nothing of it. */

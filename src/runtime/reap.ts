@@ -1,5 +1,5 @@
 /**
- * The end of a process that Node did not spawn. `crun create` leaves the container's first process behind as an
+ * The end of a process that Node did not spawn: of one of spawn.ts, or an orphan. `crun create` leaves the container's first process behind as an
  * orphan; prctl(PR_SET_CHILD_SUBREAPER) makes it ours instead of init's, and waitpid(2) gives its real status.
  * libuv waits only for the pids that it spawned, so nobody else takes it.
  */
@@ -24,8 +24,11 @@ export const adoptOrphans = (): void => {
   check(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), 'prctl(PR_SET_CHILD_SUBREAPER)', 'this process');
 };
 
-/** The exit code of an adopted child, 128 + n when signal n ended it. Until it settles the pid stays that process's. */
-export function reap(pid: number): Promise<number> {
+/**
+ * The exit code of a child that Node did not spawn, 128 + n when signal n ended it. Until it settles the pid stays that
+ * process's. Without `keepAlive` this process may end before.
+ */
+export function reap(pid: number, { keepAlive = true } = {}): Promise<number> {
   return new Promise((resolve) => {
     const status = new Int32Array(1);
     const look = (): void => {
@@ -38,6 +41,7 @@ export function reap(pid: number): Promise<number> {
       resolve(found < 0 ? UNKNOWN : signal === 0 ? (word >> 8) & 0xff : 128 + signal);
     };
     const timer = setInterval(look, POLL_MS);
+    if (!keepAlive) timer.unref();
     process.on('SIGCHLD', look);
     look();
   });

@@ -8,10 +8,11 @@
  * when we died may come up after the first; it is over when the mount point is gone, which is the sign that somebody
  * has cleaned up.
  */
-import { spawn } from 'node:child_process';
 import { closeSync, writeSync } from 'node:fs';
+import { spawnProcess } from '../core/spawn.js';
 import type { OciRuntime } from './oci-runtime.js';
 import { pipe } from './pipe.js';
+import { reap } from './reap.js';
 
 const SCRIPT = `read -r _ && exit 0
 id=$1 root=$2; shift 2
@@ -30,16 +31,20 @@ export interface Watchdog {
 /** `root` is the mount point of the container's root. */
 export function watch(runtime: OciRuntime, id: string, root: string): Watchdog {
   const { read, write } = pipe();
-  const child = spawn('sh', ['-c', SCRIPT, 'gantry-watchdog', id, root, ...runtime.command], {
-    stdio: [read, 'ignore', 'ignore'],
-    detached: true,
-    // Nothing of the caller's: CI systems find what to kill by variables like BUILD_ID.
-    env: { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' },
-    cwd: '/',
-  });
-  child.on('error', () => {}); // a host without sh: the next command cleans up
-  child.unref();
-  closeSync(read);
+  let pid: number | undefined;
+  try {
+    pid = spawnProcess(['/bin/sh', '-c', SCRIPT, 'gantry-watchdog', id, root, ...runtime.command], {
+      stdio: [read, 'ignore', 'ignore'],
+      session: true,
+      // Nothing of the caller's: CI systems find what to kill by variables like BUILD_ID.
+      env: { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' },
+      cwd: '/',
+    });
+  } catch {
+    // a host without sh: the next command cleans up
+  } finally {
+    closeSync(read);
+  }
   return {
     disarm: () => {
       try {
@@ -48,6 +53,7 @@ export function watch(runtime: OciRuntime, id: string, root: string): Watchdog {
         // EPIPE: somebody killed it
       }
       closeSync(write);
+      if (pid !== undefined) void reap(pid, { keepAlive: false });
     },
   };
 }

@@ -41,6 +41,30 @@ describe('the code cache', () => {
   });
 });
 
+describe('the program as it is installed', () => {
+  const start = (...args: string[]) =>
+    spawnSync('dist/src/cli/gantry.js', args, {
+      encoding: 'utf8',
+      env: { ...process.env, NODE_EXTRA_CA_CERTS: '/nowhere/company.pem' },
+    });
+
+  it('is begun by sh, which keeps from Node what would have it read all authorities', () => {
+    const { stdout, stderr, status } = start('--version');
+    // Node warns of a file that it cannot read.
+    expect({ stdout, stderr, status }).toEqual({
+      stdout: expect.stringMatching(/^gantry version /),
+      stderr: '',
+      status: 0,
+    });
+  });
+
+  it('hands on arguments with spaces, and exit codes', () => {
+    const { stderr, status } = start('inspect', 'no such $(thing)');
+    expect(stderr).toContain('no such $(thing)');
+    expect(status).toBe(1);
+  });
+});
+
 describe('the gantry process', () => {
   const dir = temporaryDirectory();
   const entry = join(dir.path, 'process.js');

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import {
   existsSync,
   mkdirSync,
@@ -19,7 +20,7 @@ import { cgroupLayout } from '../../src/runtime/cgroup-layout.js';
 import type { ContainerSettings, HostConfig } from '../../src/runtime/create-request.js';
 import { hostDevices } from '../../src/runtime/devices.js';
 import { type Launched, launch } from '../../src/runtime/launch.js';
-import { chooseRuntime } from '../../src/runtime/oci-runtime.js';
+import { chooseRuntime, type OciRuntime } from '../../src/runtime/oci-runtime.js';
 import seccompDefault from '../../src/runtime/seccomp-default.json' with { type: 'json' };
 import { busyboxRootfs, whyNoContainers } from './busybox.js';
 import { hostConfigOf } from './host-config.js';
@@ -40,7 +41,7 @@ for (const name of ['crun', 'runc']) {
     const prepare = async (
       settings: ContainerSettings,
       hostConfig: Partial<HostConfig> = {},
-    ): Promise<Launched & { readonly id: string }> => {
+    ): Promise<Launched & { readonly id: string; readonly runtime: OciRuntime }> => {
       const id = newContainerID();
       const place = join(directory, id.slice(0, 12));
       mkdirSync(place);
@@ -79,7 +80,7 @@ for (const name of ['crun', 'runc']) {
         command: settings.Cmd?.[0] ?? '',
         cwd: settings.WorkingDir ?? '/',
       });
-      return { ...launched, id };
+      return { ...launched, id, runtime };
     };
 
     const run = async (settings: ContainerSettings, hostConfig?: Partial<HostConfig>) => {
@@ -143,6 +144,27 @@ for (const name of ['crun', 'runc']) {
       await container.start();
       container.kill(9);
       expect(await container.exited).toBe(137);
+      await container.remove();
+    });
+
+    it('tells of a container that was killed before its start', async () => {
+      const container = await prepare({ Cmd: ['true'] });
+      container.kill(9);
+      expect(await container.exited).toBe(137);
+      await expect(container.start()).rejects.toMatchObject({ code: 'ERR_RUNTIME' });
+    });
+
+    it('is created, then running, as the runtime sees it', async () => {
+      const state = () => {
+        const [program, ...args] = [...container.runtime.command, 'state', container.id];
+        return JSON.parse(execFileSync(program!, args, { encoding: 'utf8' })).status;
+      };
+      const container = await prepare({ Cmd: ['sleep', '60'] });
+      expect(state()).toBe('created');
+      await container.start();
+      expect(state()).toBe('running');
+      container.kill(9);
+      await container.exited;
       await container.remove();
     });
 

@@ -16,7 +16,7 @@ describe('the choice of a runtime', () => {
   let directory: string;
   beforeAll(() => {
     directory = mkdtempSync(join(tmpdir(), 'gantry-runtime-'));
-    for (const name of ['crun', 'runc', 'unshare']) {
+    for (const name of ['crun', 'runc']) {
       writeFileSync(join(directory, name), '#!/bin/sh\n');
       chmodSync(join(directory, name), 0o755);
     }
@@ -32,7 +32,6 @@ describe('the choice of a runtime', () => {
       path: crun,
       state: join(directory, 'state/crun'),
       command: [crun, '--root', join(directory, 'state/crun'), '--cgroup-manager=cgroupfs'],
-      createPrefix: [],
     });
     expect(choose({ forced: 'runc' }).command).toEqual([
       join(directory, 'runc'),
@@ -45,17 +44,9 @@ describe('the choice of a runtime', () => {
   it('hides a cgroup2 side that still holds controllers from crun', () => {
     const hybrid = (controllers: string[]) =>
       ({ ...cgroups, version: 'hybrid', unified: { path: '/u', controllers } }) as const;
-    expect(choose({ cgroups: hybrid([]) }).createPrefix).toEqual([]);
-    const { createPrefix, command } = choose({ cgroups: hybrid(['hugetlb']) });
-    expect(createPrefix.slice(0, 4)).toEqual([
-      join(directory, 'unshare'),
-      '--mount',
-      '--propagation',
-      'slave',
-    ]);
-    expect(createPrefix.slice(-2)).toEqual(['sh', '/u']);
-    expect(command[0]).toBe(join(directory, 'crun'));
-    expect(choose({ cgroups: hybrid(['hugetlb']), forced: 'runc' }).createPrefix).toEqual([]);
+    expect(choose({ cgroups: hybrid([]) }).hidden).toBeUndefined();
+    expect(choose({ cgroups: hybrid(['hugetlb']) }).hidden).toBe('/u');
+    expect(choose({ cgroups: hybrid(['hugetlb']), forced: 'runc' }).hidden).toBeUndefined();
   });
 
   it('says how to get one', () => {

@@ -1,5 +1,4 @@
 /** `gantry login [OPTIONS] [SERVER]` and `gantry logout [SERVER]`: logins that docker and podman share. */
-import { createInterface } from 'node:readline/promises';
 import { addAbortSignal, Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import type { Command } from 'commander';
@@ -71,6 +70,7 @@ async function credentials(
 /** Asks on the terminal; what is typed is not shown where it is a secret. */
 async function ask(session: Session, question: string, shown: boolean): Promise<string> {
   const silent = new Writable({ write: (_bytes, _encoding, done) => done() });
+  const { createInterface } = await import('node:readline/promises');
   const lines = createInterface({
     input: process.stdin,
     output: shown ? process.stdout : silent,

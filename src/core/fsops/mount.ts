@@ -1,7 +1,7 @@
 /** mount(2) and umount2(2), with the flags that gantry uses (sys/mount.h). */
 import { bind, check } from './libc.js';
 
-export const MS = { BIND: 0x1000, REC: 0x4000 } as const;
+export const MS = { BIND: 0x1000, REC: 0x4000, SLAVE: 0x80000 } as const;
 export const MNT_DETACH = 2;
 
 const libc = {
