@@ -6,6 +6,7 @@ import { bundle } from '../runtime/bundle.js';
 import { bundleDirectory, freshBundle, writeBundle } from '../runtime/bundle-directory.js';
 import type { ContainerRecord } from '../runtime/container-record.js';
 import type { ContainerStore } from '../runtime/container-store.js';
+import type { HostConfig } from '../runtime/create-request.js';
 import { findInit, hostFacts, runDirectory } from '../runtime/host-facts.js';
 import { requireJournal } from '../runtime/journal-socket.js';
 import { bindMount, tmpfsMounts } from '../runtime/mount-points.js';
@@ -25,6 +26,7 @@ export interface PrepareOptions {
 }
 
 export interface PreparedContainer {
+  readonly hostConfig: HostConfig;
   readonly runtime: OciRuntime;
   /** The bundle's directory. */
   readonly bundle: string;
@@ -93,18 +95,21 @@ export async function prepareContainer(
   });
   for (const warning of warnings) options.onWarning?.(warning);
   writeBundle(directory, spec, runtime);
-  const networked = networkNamespace === undefined ? Promise.resolve() : joinNetworks(store, records, record);
+  const networked =
+    networkNamespace === undefined ? Promise.resolve() : joinNetworks(store, records, record, hostConfig);
   networked.catch(() => {}); // told where it is awaited
-  return { runtime, bundle: directory, rootfs, cwd: spec.process.cwd, networked };
+  return { hostConfig, runtime, bundle: directory, rootfs, cwd: spec.process.cwd, networked };
 }
 
 /** Its files are bind mounted by then, so they are written in place. The runtime's `create`, which takes longer, is begun first. */
-async function joinNetworks(store: Store, records: ContainerStore, record: ContainerRecord): Promise<void> {
+async function joinNetworks(
+  store: Store,
+  records: ContainerStore,
+  record: ContainerRecord,
+  hostConfig: HostConfig,
+): Promise<void> {
   await immediate();
-  const hostConfig = records.hostConfig(record.ID);
   const attached = await attachNetworks(store, record, hostConfig);
-  writeNetworkFiles(records.path(record.ID), networkFiles(record.Config, hostConfig, attached), {
-    inPlace: true,
-  });
+  writeNetworkFiles(records.path(record.ID), networkFiles(record.Config, hostConfig, attached));
   await announceContainer(record.ID);
 }

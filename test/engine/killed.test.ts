@@ -1,7 +1,7 @@
 /** kill -9 of gantry, of conmon, of the container, at any moment: the next command tells the truth and cleans up. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -18,6 +18,8 @@ import { runDirectory } from '../../src/runtime/host-facts.js';
 import { findExecutable } from '../../src/runtime/oci-runtime.js';
 import { isAlive } from '../../src/runtime/process-identity.js';
 import type { RunFlags } from '../../src/runtime/run-flags.js';
+import { readVolumes } from '../../src/runtime/volume-store.js';
+import { removeVolume } from '../../src/runtime/volumes.js';
 import { GANTRY, gantry } from '../helpers/gantry-process.js';
 import { temporaryDirectory } from '../helpers/layer-fixture.js';
 import { whyNoContainers } from '../runtime/busybox.js';
@@ -91,6 +93,39 @@ describe.skipIf(why !== undefined)(`killed${why ? ` (skipped: ${why})` : ''}`, {
       await expectNothingLeft(id);
     }
     expect(outcomes.size).toBeGreaterThan(0);
+  });
+
+  it('gantry while it runs one with --rm: that is as it was made, or nothing of it is left', async () => {
+    await busyboxImage(store);
+    const events = join(store.root, 'gantry', 'events.ndjson');
+    const layers = store.driver.list().length;
+    for (let round = 0; round < TIMES * 4; round++) {
+      const before = statSync(events).size;
+      const args = ['run', '--rm', '--network', 'none', '-v', '/data', 'busybox', 'touch', '/data/a', '/b'];
+      const child = spawn(process.execPath, [GANTRY, '--root', store.root, ...args], { stdio: 'ignore' });
+      const exited = once(child, 'exit');
+      if (round % 2 === 0) await sleep(60 + (round * 180) / (TIMES * 4));
+      else {
+        const hasEnded = () => readFileSync(events, 'utf8').slice(before).includes('"Action":"die"');
+        while (!hasEnded() && child.exitCode === null) await sleep(0);
+        for (const until = performance.now() + round / 8; performance.now() < until; );
+      }
+      child.kill('SIGKILL');
+      await exited;
+      const [record] = await listContainers(store);
+      if (record !== undefined) {
+        expect(statusOf(record.State)).toBe('created');
+        await removeContainer(store, record.ID, { volumes: true });
+      }
+      expect(await listContainers(store)).toEqual([]);
+      const told = readFileSync(events, 'utf8').slice(before);
+      const id = /"id":"([0-9a-f]{64})","from"/.exec(told)?.[1];
+      if (id !== undefined) await expectNothingLeft(id);
+      expect(store.driver.list()).toHaveLength(layers);
+      expect(store.layers.db.mounts.list()).toEqual([]);
+      if (round % 2 === 1) expect(readVolumes(store.root)).toEqual([]);
+      for (const { Name } of readVolumes(store.root)) await removeVolume(store.root, Name);
+    }
   });
 
   it('conmon: the container lives on, is stopped or killed; never exit code 0 when nobody knows', async () => {
