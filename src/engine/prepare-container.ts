@@ -3,6 +3,7 @@ import { GantryError } from '../core/errors.js';
 import { readBeneath } from '../runtime/beneath.js';
 import { bundle } from '../runtime/bundle.js';
 import { bundleDirectory, freshBundle, writeBundle } from '../runtime/bundle-directory.js';
+import { expectCgroupEntry } from '../runtime/cgroup-entry.js';
 import type { ContainerRecord } from '../runtime/container-record.js';
 import type { ContainerStore } from '../runtime/container-store.js';
 import { findInit, hostFacts, runDirectory } from '../runtime/host-facts.js';
@@ -49,6 +50,7 @@ export async function prepareContainer(
   const forced = hostConfig.Runtime ?? options.runtime;
   if (hostConfig.LogConfig?.Type === 'journald') requireJournal();
   const host = hostFacts();
+  expectCgroupEntry(host.cgroups);
   const runtime = chooseRuntime({
     ...(forced === undefined ? {} : { forced }),
     ...(options.searchPath === undefined ? {} : { path: options.searchPath }),
