@@ -4,6 +4,7 @@ import { GantryError } from '../core/errors.js';
 import { readBeneath } from '../runtime/beneath.js';
 import { bundle } from '../runtime/bundle.js';
 import { bundleDirectory, freshBundle, writeBundle } from '../runtime/bundle-directory.js';
+import { beginCgroupGrace, type CgroupGrace } from '../runtime/cgroup-grace.js';
 import type { ContainerRecord } from '../runtime/container-record.js';
 import type { ContainerStore } from '../runtime/container-store.js';
 import { findInit, hostFacts, runDirectory } from '../runtime/host-facts.js';
@@ -31,6 +32,8 @@ export interface PreparedContainer {
   readonly rootfs: string;
   /** Where its command starts. */
   readonly cwd: string;
+  /** To be ended when the runtime has created it. */
+  readonly grace: CgroupGrace;
   /**
    * Settles when it is on its networks, which takes as long as the runtime's `create` and goes on beside it. To be awaited before the
    * start, and before anything is given back.
@@ -50,6 +53,7 @@ export async function prepareContainer(
   const forced = hostConfig.Runtime ?? options.runtime;
   if (hostConfig.LogConfig?.Type === 'journald') requireJournal();
   const host = hostFacts();
+  beginCgroupGrace(host.cgroups).end();
   const runtime = chooseRuntime({
     ...(forced === undefined ? {} : { forced }),
     ...(options.searchPath === undefined ? {} : { path: options.searchPath }),
@@ -95,7 +99,8 @@ export async function prepareContainer(
   writeBundle(directory, spec, runtime);
   const networked = networkNamespace === undefined ? Promise.resolve() : joinNetworks(store, records, record);
   networked.catch(() => {}); // told where it is awaited
-  return { runtime, bundle: directory, rootfs, cwd: spec.process.cwd, networked };
+  const grace = beginCgroupGrace(host.cgroups);
+  return { runtime, bundle: directory, rootfs, cwd: spec.process.cwd, grace, networked };
 }
 
 /** Its files are bind mounted by then, so they are written in place. The runtime's `create`, which takes longer, is begun first. */
