@@ -2,7 +2,8 @@
 import { GantryError, isGantryError } from '../core/errors.js';
 import { DOCKER_EMPTY } from '../runtime/container-record.js';
 import type { EndpointSettings, HostConfig } from '../runtime/create-request.js';
-import { detachFrom, endpointsOf } from '../runtime/network/endpoint.js';
+import { detachFrom } from '../runtime/network/attach.js';
+import { endpointsOf } from '../runtime/network/endpoint.js';
 import { addOwnName, forgetNetwork, shareNames } from '../runtime/network/names.js';
 import { ownNames } from '../runtime/network-files.js';
 import { attachNetwork, checkEndpoint } from './container-network.js';

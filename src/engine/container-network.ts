@@ -9,15 +9,8 @@ import type {
 } from '../runtime/create-request.js';
 import { invalid } from '../runtime/flags/invalid.js';
 import { HOST_GATEWAY } from '../runtime/flags/name-resolution.js';
-import {
-  addressOf,
-  attach,
-  detach,
-  type Endpoint,
-  endpointsOf,
-  namespacePath,
-  openSandbox,
-} from '../runtime/network/endpoint.js';
+import { attach, detach, openSandbox } from '../runtime/network/attach.js';
+import { addressOf, type Endpoint, endpointsOf, namespacePath } from '../runtime/network/endpoint.js';
 import { shareNames } from '../runtime/network/names.js';
 import type { Network } from '../runtime/network/network-store.js';
 import { publishPorts } from '../runtime/network/ports.js';

@@ -248,10 +248,15 @@ export async function releaseFiles(
   id: ContainerID,
   forgotten?: Promise<unknown>,
 ): Promise<void> {
-  await detachNetworks(store, id);
-  const layers = store.layers.db.mounts.get(id);
-  if (layers !== undefined) await store.driver.unmount(layers.mountID);
-  await forgotten;
+  const detached = detachNetworks(store, id); // waits for a plugin, while we unmount
+  detached.catch(() => {}); // told below
+  try {
+    const layers = store.layers.db.mounts.get(id);
+    if (layers !== undefined) await store.driver.unmount(layers.mountID);
+    await forgotten;
+  } finally {
+    await detached;
+  }
   // Last: it tells that there is something left. Again where conmon was just taking its own away.
   await rm(bundleDirectory(store.root, id), { recursive: true, force: true, maxRetries: 5 });
 }

@@ -1,9 +1,10 @@
 /** All that comes before a container's start, whoever is to be its parent: its root mounted, its bundle written. */
+import { setImmediate as immediate } from 'node:timers/promises';
 import { GantryError } from '../core/errors.js';
 import { readBeneath } from '../runtime/beneath.js';
 import { bundle } from '../runtime/bundle.js';
 import { bundleDirectory, freshBundle, writeBundle } from '../runtime/bundle-directory.js';
-import { expectCgroupEntry } from '../runtime/cgroup-entry.js';
+import { beginCgroupGrace, type CgroupGrace } from '../runtime/cgroup-grace.js';
 import type { ContainerRecord } from '../runtime/container-record.js';
 import type { ContainerStore } from '../runtime/container-store.js';
 import { findInit, hostFacts, runDirectory } from '../runtime/host-facts.js';
@@ -31,6 +32,8 @@ export interface PreparedContainer {
   readonly rootfs: string;
   /** Where its command starts. */
   readonly cwd: string;
+  /** To be ended when the runtime has created it. */
+  readonly grace: CgroupGrace;
   /**
    * Settles when it is on its networks, which takes as long as the runtime's `create` and goes on beside it. To be awaited before the
    * start, and before anything is given back.
@@ -50,7 +53,7 @@ export async function prepareContainer(
   const forced = hostConfig.Runtime ?? options.runtime;
   if (hostConfig.LogConfig?.Type === 'journald') requireJournal();
   const host = hostFacts();
-  expectCgroupEntry(host.cgroups);
+  beginCgroupGrace(host.cgroups).end();
   const runtime = chooseRuntime({
     ...(forced === undefined ? {} : { forced }),
     ...(options.searchPath === undefined ? {} : { path: options.searchPath }),
@@ -96,11 +99,13 @@ export async function prepareContainer(
   writeBundle(directory, spec, runtime);
   const networked = networkNamespace === undefined ? Promise.resolve() : joinNetworks(store, records, record);
   networked.catch(() => {}); // told where it is awaited
-  return { runtime, bundle: directory, rootfs, cwd: spec.process.cwd, networked };
+  const grace = beginCgroupGrace(host.cgroups);
+  return { runtime, bundle: directory, rootfs, cwd: spec.process.cwd, grace, networked };
 }
 
-/** Its files are bind mounted by then, so they are written in place. */
+/** Its files are bind mounted by then, so they are written in place. The runtime's `create`, which takes longer, is begun first. */
 async function joinNetworks(store: Store, records: ContainerStore, record: ContainerRecord): Promise<void> {
+  await immediate();
   const hostConfig = records.hostConfig(record.ID);
   const attached = await attachNetworks(store, record, hostConfig);
   writeNetworkFiles(records.path(record.ID), networkFiles(record.Config, hostConfig, attached), {

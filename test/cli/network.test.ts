@@ -36,6 +36,9 @@ describe.skipIf(why !== undefined)(`network${why ? ` (skipped: ${why})` : ''}`, 
   };
   const ask = (port: number, host = '127.0.0.1') =>
     eventually(() => net.run('busybox', 'nc', '-w', '2', host, String(port)).stdout.trim() || undefined);
+  /** They go with their namespaces, which the kernel takes away after the last process. */
+  const noVeth = () =>
+    eventually(() => net.run('ip', '-o', 'link', 'show', 'type', 'veth').stdout === '' || undefined);
   const inspect = (name: string, format: string) => net.gantry('inspect', '-f', format, name).stdout.trim();
   const running = async (name: string, ...flags: string[]) => {
     const child = net.start('run', '--name', name, '--hostname', name, ...flags, image, 'sh', '-c', SERVE);
@@ -112,7 +115,7 @@ describe.skipIf(why !== undefined)(`network${why ? ` (skipped: ${why})` : ''}`, 
     });
   });
 
-  it('a container on the bridge has an address, a way out, and its name in hosts; all is given back', () => {
+  it('a container on the bridge has an address, a way out, and its name in hosts; all is given back', async () => {
     const script =
       'busybox ip -4 -o addr show eth0; busybox ip route; cat /etc/hosts; busybox ip link show lo';
     const { stdout, stderr, status } = net.gantry(
@@ -134,7 +137,7 @@ describe.skipIf(why !== undefined)(`network${why ? ` (skipped: ${why})` : ''}`, 
     expect(stdout).toMatch(/lo: <LOOPBACK,UP/);
     expect(net.run('sh', '-c', 'ls /run/gantry/network/endpoints').stdout).toBe('');
     expect(net.run('sh', '-c', 'ls /run/gantry/network/ipam/gantry0 | grep 172').stdout).toBe('');
-    expect(net.run('ip', '-o', 'link', 'show', 'type', 'veth').stdout).toBe('');
+    await noVeth();
     expect(net.run('iptables', '-S').stdout).not.toContain('172.17.0.2');
   });
 
@@ -146,6 +149,12 @@ describe.skipIf(why !== undefined)(`network${why ? ` (skipped: ${why})` : ''}`, 
     const before = masquerading();
     net.gantry('network', 'create', 'walled');
     expect([forwarded(), forwarded()]).toEqual(['', '']);
+    expect(masquerading()).toBe(before + 1);
+    const rules = net.run('iptables-save', '-t', 'nat').stdout;
+    net.run('iptables', '-t', 'nat', '-F', 'POSTROUTING');
+    expect(forwarded()).toBe(''); // what somebody flushed is back with the next container
+    expect(masquerading()).toBe(1);
+    net.run('sh', '-c', `iptables-restore <<END\n${rules}\nEND`);
     expect(masquerading()).toBe(before + 1);
     expect(net.run('iptables', '-S').stdout).not.toContain('CNI-FORWARD');
     net.run('iptables', '-P', 'FORWARD', 'DROP');
@@ -261,7 +270,25 @@ describe.skipIf(why !== undefined)(`network${why ? ` (skipped: ${why})` : ''}`, 
     const left = net.run('sh', '-c', 'ls /run/gantry/network/endpoints; grep netns /proc/self/mountinfo');
     expect(left.stdout).toBe('');
     expect(net.run('iptables', '-t', 'nat', '-S').stdout).not.toContain('8083');
-    expect(net.run('ip', '-o', 'link', 'show', 'type', 'veth').stdout).toBe('');
+    await noVeth();
+  });
+
+  it('an interface whose address was given back is down, even in a namespace that somebody holds', async () => {
+    net.gantry('run', '-d', '--network', 'bridge', '--name', 'held', image, 'sleep', '100');
+    const pid = inspect('held', '{{.State.Pid}}');
+    const holder = net.spawn('nsenter', `--net=/proc/${pid}/ns/net`, 'sh', '-c', 'echo in; exec sleep 100');
+    try {
+      await once(holder.stdout!, 'data');
+      const inside = () =>
+        net.run('nsenter', `--net=/proc/${holder.pid}/ns/net`, 'ip', '-o', 'link', 'show', 'eth0').stdout;
+      expect(inside()).toMatch(/<.*,UP,/);
+      expect(net.gantry('rm', '-f', 'held').status).toBe(0);
+      expect(inside()).toMatch(/<BROADCAST,MULTICAST>/);
+      expect(net.run('sh', '-c', 'ls /run/gantry/network/ipam/gantry0 | grep 172').stdout).toBe('');
+    } finally {
+      holder.kill('SIGKILL');
+    }
+    await noVeth();
   });
 
   it('a killed run gives its network back by the next command', async () => {

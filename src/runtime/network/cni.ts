@@ -20,6 +20,8 @@ const TIMEOUT_MS = 30_000;
 
 export interface CniPlugin {
   readonly type: string;
+  /** The program that it has give out addresses. */
+  readonly ipam?: { readonly type: string; readonly [option: string]: unknown };
   readonly [option: string]: unknown;
 }
 
@@ -46,18 +48,29 @@ export interface CniResult {
   readonly ips?: readonly { readonly address: string; readonly gateway?: string }[];
 }
 
-/** Runs the plugins in order, each with the answer of the one before. ERR_RUNTIME with the plugin's own words. */
-export async function cniAdd(call: CniCall): Promise<CniResult> {
-  let result: CniResult = {};
-  for (const [index, plugin] of call.plugins.entries()) {
-    result = await run('ADD', call, plugin, index === 0 ? undefined : result);
-  }
-  return result;
+/**
+ * Runs the plugins in order, each with the answer of the one before, the first with `before`. ERR_RUNTIME with the
+ * plugin's own words.
+ */
+export async function cniAdd(call: CniCall, before?: CniResult): Promise<CniResult> {
+  let result = before;
+  for (const plugin of call.plugins) result = await run('ADD', call, plugin, plugin.type, result);
+  return result ?? {};
 }
 
-/** Undoes it in reverse order; what is gone already is no error to a plugin. */
-export async function cniDelete(call: CniCall, result: CniResult | undefined): Promise<void> {
-  for (const plugin of [...call.plugins].reverse()) await run('DEL', call, plugin, result);
+/**
+ * Undoes it in reverse order; what is gone already is no error to a plugin. `withNamespace` where the namespace goes next, and the
+ * interface in it: then a plugin with one for addresses has only that one called, which gets its caller's document.
+ */
+export async function cniDelete(
+  call: CniCall,
+  result: CniResult | undefined,
+  { withNamespace = false }: { readonly withNamespace?: boolean } = {},
+): Promise<void> {
+  for (const plugin of [...call.plugins].reverse()) {
+    const program = withNamespace ? (plugin.ipam?.type ?? plugin.type) : plugin.type;
+    await run('DEL', call, plugin, program, result);
+  }
 }
 
 const PLUGINS = ['bridge', 'host-local', 'portmap', 'firewall'];
@@ -99,6 +112,7 @@ function run(
   command: 'ADD' | 'DEL',
   { name, containerID, netns, ifname, ip, mac }: CniCall,
   plugin: CniPlugin,
+  program: string,
   prevResult: CniResult | undefined,
 ): Promise<CniResult> {
   const input = { cniVersion: CNI_VERSION, name, ...plugin, ...(prevResult ? { prevResult } : {}) };
@@ -113,13 +127,13 @@ function run(
       : { CNI_ARGS: ['IgnoreUnknown=1', ip && `IP=${ip}`, mac && `MAC=${mac}`].filter(Boolean).join(';') }),
     CNI_PATH: DIRECTORIES.join(':'),
   };
-  const path = findIn(DIRECTORIES, plugin.type) ?? join(DIRECTORIES[0]!, plugin.type);
+  const path = findIn(DIRECTORIES, program) ?? join(DIRECTORIES[0]!, program);
   return new Promise((resolve, reject) => {
     const child = execFile(path, { env, timeout: TIMEOUT_MS }, (error, stdout, stderr) => {
       if (error === null) resolve(stdout.trim() === '' ? {} : (JSON.parse(stdout) as CniResult));
       else {
         const why = said(stdout) || stderr.trim() || error.message;
-        reject(new GantryError('ERR_RUNTIME', `network ${name}: CNI plugin ${plugin.type}: ${why}`));
+        reject(new GantryError('ERR_RUNTIME', `network ${name}: CNI plugin ${program}: ${why}`));
       }
     });
     child.stdin!.on('error', () => {}); // a plugin that ended before it read: its status tells

@@ -15,6 +15,25 @@ const rule = ({ Bridge, Subnet }: Network): readonly string[] => [
   ...['POSTROUTING', '-s', Subnet, '!', '-o', Bridge, '-j', 'MASQUERADE'],
 ];
 
+export interface HostRules {
+  /** Neither a policy nor a rule in FORWARD could stop what comes. */
+  readonly forwardsFreely: boolean;
+  readonly masqueraded: boolean;
+}
+
+/**
+ * As they are now, so that what somebody flushed is back with the next container. One call for both tables; one that is not
+ * there yet (`iptables-save` makes none) lets everything through.
+ */
+export async function hostRules(network: Network): Promise<HostRules> {
+  const { status, stdout } = await run('iptables-save');
+  const filter = stdout.split(/^COMMIT$/m).find((table) => table.includes('*filter\n')) ?? '';
+  return {
+    forwardsFreely: status === 0 && !/^(:FORWARD (?!ACCEPT )|-A FORWARD )/m.test(filter),
+    masqueraded: stdout.includes(`\n-A ${rule(network).join(' ')}\n`),
+  };
+}
+
 /** Gives a network its way out, if it has none yet. ERR_RUNTIME in iptables' own words. */
 export async function masquerade(network: Network): Promise<void> {
   if ((await iptables('-t', 'nat', '-C', ...rule(network))).status === 0) return;
@@ -28,12 +47,6 @@ export async function stopMasquerade(network: Network): Promise<void> {
   await iptables('-t', 'nat', '-D', ...rule(network));
 }
 
-/** True where FORWARD accepts whatever comes: neither a policy nor a rule of somebody's could stop it. */
-export async function forwardsFreely(): Promise<boolean> {
-  const { stdout } = await iptables('-S', 'FORWARD');
-  return stdout.trim() === '-P FORWARD ACCEPT';
-}
-
 interface Finished {
   readonly status: number;
   readonly stdout: string;
@@ -41,9 +54,11 @@ interface Finished {
 }
 
 /** `--wait`: others may be changing rules. */
-function iptables(...args: readonly string[]): Promise<Finished> {
+const iptables = (...args: readonly string[]): Promise<Finished> => run('iptables', '--wait', ...args);
+
+function run(program: string, ...args: readonly string[]): Promise<Finished> {
   return new Promise((resolve) => {
-    execFile('iptables', ['--wait', ...args], { env: { PATH: SYSTEM_PATH } }, (error, stdout, stderr) => {
+    execFile(program, args, { env: { PATH: SYSTEM_PATH } }, (error, stdout, stderr) => {
       resolve({ status: error === null ? 0 : 1, stdout, stderr: stderr || (error?.message ?? '') });
     });
   });
