@@ -23,7 +23,9 @@ export interface CgroupGrace {
 /** To be called some 10 ms before the runtime. Where this process may not write there, the runtime waits instead. */
 export function beginCgroupGrace(cgroups: CgroupLayout): CgroupGrace {
   const path = ownProcs(cgroups, hostFiles.read('/proc/self/cgroup') ?? '');
-  if (path === undefined) return { end: () => {} };
+  // Where the mount is another cgroup namespace's, the file may be another cgroup's, and the write would move us.
+  const members = path === undefined ? undefined : hostFiles.read(path);
+  if (path === undefined || !members?.split('\n').includes(String(process.pid))) return { end: () => {} };
   const move = (): void => {
     try {
       const fd = openSync(path, 'r+');

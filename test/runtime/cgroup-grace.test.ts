@@ -1,4 +1,6 @@
-import { readFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { beginCgroupGrace, ownProcs } from '../../src/runtime/cgroup-grace.js';
@@ -50,4 +52,25 @@ describe.skipIf(process.getuid?.() !== 0)('the grace period (root: writes cgroup
     beginCgroupGrace(layout([['cpu', '/nowhere']])).end();
     beginCgroupGrace(layout([])).end();
   });
+});
+
+it('moves nothing in a cgroup of the same path that is another one', async () => {
+  const mount = mkdtempSync(join(tmpdir(), 'gantry-grace-'));
+  const [controller = ''] = cgroupLayout().controllers.keys();
+  const there = layout([[controller, mount]]);
+  const procs = ownProcs(there, readFileSync('/proc/self/cgroup', 'utf8'))!;
+  mkdirSync(dirname(procs), { recursive: true });
+  const after = async (members: string) => {
+    writeFileSync(procs, members);
+    const grace = beginCgroupGrace(there);
+    await sleep(50);
+    grace.end();
+    return readFileSync(procs, 'utf8');
+  };
+  try {
+    expect(await after(`1\n${process.pid}0\n`)).toBe(`1\n${process.pid}0\n`);
+    expect(await after(`1\n${process.pid}\n`)).toMatch(/^0/);
+  } finally {
+    rmSync(mount, { recursive: true });
+  }
 });
