@@ -3,6 +3,7 @@ import { GantryError } from '../core/errors.js';
 import { readBeneath } from '../runtime/beneath.js';
 import { bundle } from '../runtime/bundle.js';
 import { bundleDirectory, freshBundle, writeBundle } from '../runtime/bundle-directory.js';
+import { beginCgroupGrace, type CgroupGrace } from '../runtime/cgroup-grace.js';
 import type { ContainerRecord } from '../runtime/container-record.js';
 import type { ContainerStore } from '../runtime/container-store.js';
 import { findInit, hostFacts, runDirectory } from '../runtime/host-facts.js';
@@ -30,6 +31,8 @@ export interface PreparedContainer {
   readonly rootfs: string;
   /** Where its command starts. */
   readonly cwd: string;
+  /** To be ended when the runtime has created it. */
+  readonly grace: CgroupGrace;
   /**
    * Settles when it is on its networks, which takes as long as the runtime's `create` and goes on beside it. To be awaited before the
    * start, and before anything is given back.
@@ -49,6 +52,7 @@ export async function prepareContainer(
   const forced = hostConfig.Runtime ?? options.runtime;
   if (hostConfig.LogConfig?.Type === 'journald') requireJournal();
   const host = hostFacts();
+  beginCgroupGrace(host.cgroups).end();
   const runtime = chooseRuntime({
     ...(forced === undefined ? {} : { forced }),
     ...(options.searchPath === undefined ? {} : { path: options.searchPath }),
@@ -98,7 +102,8 @@ export async function prepareContainer(
     });
     for (const warning of warnings) options.onWarning?.(warning);
     writeBundle(directory, spec, runtime);
-    return { runtime, bundle: directory, rootfs, cwd: spec.process.cwd, networked };
+    const grace = beginCgroupGrace(host.cgroups);
+    return { runtime, bundle: directory, rootfs, cwd: spec.process.cwd, grace, networked };
   } catch (error) {
     await networked.catch(() => {}); // nothing comes to it any more
     throw error;

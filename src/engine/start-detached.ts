@@ -126,7 +126,7 @@ export async function bringUp(
       },
       ...(options.searchPath === undefined ? {} : { path: options.searchPath }),
       command: record.Path,
-    });
+    }).finally(prepared.grace.end);
     if (typeof log === 'object') keepShimLog(records.path(id));
     options.onCreated?.(prepared.bundle);
     await networked;
