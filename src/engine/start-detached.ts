@@ -119,7 +119,7 @@ export async function bringUp(
       terminal: settings.Tty ?? false,
       openStdin: settings.OpenStdin ?? false,
       leaveStdinOpen: !settings.StdinOnce,
-      exitCommand: cleanupCommand(options.gantry, store.root, id),
+      exitCommand: cleanupCommand(options.gantry, store, id),
       environment: {
         PATH: options.searchPath || '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
         ...(options.runtime === undefined ? {} : { GANTRY_RUNTIME: options.runtime }),

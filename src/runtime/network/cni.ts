@@ -6,10 +6,10 @@
  *   portmap    published ports, by DNAT
  *   firewall   lets the container's packets through where FORWARD drops (a host that has dockerd)
  */
-import { execFile } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { join } from 'node:path';
 import { GantryError } from '../../core/errors.js';
+import { runProgram } from './program.js';
 
 const CNI_VERSION = '1.0.0';
 /** Debian's, the projects' own and Fedora's. */
@@ -108,7 +108,7 @@ function executable(path: string): boolean {
   }
 }
 
-function run(
+async function run(
   command: 'ADD' | 'DEL',
   { name, containerID, netns, ifname, ip, mac }: CniCall,
   plugin: CniPlugin,
@@ -128,17 +128,17 @@ function run(
     CNI_PATH: DIRECTORIES.join(':'),
   };
   const path = findIn(DIRECTORIES, program) ?? join(DIRECTORIES[0]!, program);
-  return new Promise((resolve, reject) => {
-    const child = execFile(path, { env, timeout: TIMEOUT_MS }, (error, stdout, stderr) => {
-      if (error === null) resolve(stdout.trim() === '' ? {} : (JSON.parse(stdout) as CniResult));
-      else {
-        const why = said(stdout) || stderr.trim() || error.message;
-        reject(new GantryError('ERR_RUNTIME', `network ${name}: CNI plugin ${program}: ${why}`));
-      }
-    });
-    child.stdin!.on('error', () => {}); // a plugin that ended before it read: its status tells
-    child.stdin!.end(JSON.stringify(input));
+  const failed = (why: string, cause?: unknown) =>
+    new GantryError('ERR_RUNTIME', `network ${name}: CNI plugin ${program}: ${why}`, {}, { cause });
+  const { status, stdout, stderr } = await runProgram([path], {
+    env,
+    input: JSON.stringify(input),
+    timeoutMs: TIMEOUT_MS,
+  }).catch((error: Error) => {
+    throw failed(error.message, error);
   });
+  if (status !== 0) throw failed(said(stdout) || stderr.trim() || `exit status ${status}`);
+  return stdout.trim() === '' ? {} : (JSON.parse(stdout) as CniResult);
 }
 
 /** `{"code":11,"msg":"…","details":"…"}` */
