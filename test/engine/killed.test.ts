@@ -93,6 +93,35 @@ describe.skipIf(why !== undefined)(`killed${why ? ` (skipped: ${why})` : ''}`, {
     expect(outcomes.size).toBeGreaterThan(0);
   });
 
+  it('gantry run, from its first step to its last: nothing runs on, and nothing is left', async () => {
+    const outcomes = new Set<string>();
+    const image = 'killed:latest';
+    await gantry(store.root, 'tag', (await busyboxImage(store)).id, image); // or prune takes it
+    for (let round = 0; round < TIMES * 2; round++) {
+      const idFile = join(directory.path, `id-${round}`);
+      const flags = ['--rm', '--network', 'none', '--cidfile', idFile];
+      const command = ['run', ...flags, image, 'sh', '-c', round % 2 === 0 ? 'sleep 600' : 'exit 3'];
+      const child = spawn(process.execPath, [GANTRY, '--root', store.root, ...command], { stdio: 'ignore' });
+      const exited = once(child, 'exit');
+      await sleep(60 + (round * 160) / (TIMES * 2));
+      child.kill('SIGKILL');
+      await exited;
+      const id = existsSync(idFile) ? readFileSync(idFile, 'utf8') : '';
+      const record = (await listContainers(store)).find(({ ID }) => ID === id);
+      const status = id === '' ? 'not created' : record === undefined ? 'gone' : statusOf(record.State);
+      outcomes.add(status);
+      expect(['not created', 'created', 'removing', 'gone']).toContain(status);
+      if (record !== undefined) await removeContainer(store, id, { force: true });
+      if (id === '') continue;
+      await until(() => processesOf(id).length === 0);
+      // What a kill left of a write layer that was being made, which nobody owns, is swept by prune.
+      expect(await gantry(store.root, 'system', 'prune', '-f')).toMatchObject({ code: 0 });
+      await expectNothingLeft(id);
+      expect(existsSync(join(runDirectory(store.root), 'crun', id))).toBe(false);
+    }
+    expect(outcomes.size).toBeGreaterThan(0);
+  });
+
   it('conmon: the container lives on, is stopped or killed; never exit code 0 when nobody knows', async () => {
     for (let round = 0; round < TIMES; round++) {
       const id = await create(round % 3 === 2 ? 'sleep 0.2; exit 0' : 'sleep 600');
