@@ -8,6 +8,8 @@ import { DEFAULT_ROOT, type Session } from './session.js';
 process.umask(0o022);
 // Blocks of what is compressed go to libuv's threads, of which Node starts four.
 process.env.UV_THREADPOOL_SIZE ??= String(Math.max(4, availableParallelism()));
+// One for each child that is waited for (runtime/reap.ts): `rm -f` of a hundred has more than Node's ten.
+process.setMaxListeners(0);
 const abort = new AbortController();
 const session: Session = {
   out: (text) => process.stdout.write(text),

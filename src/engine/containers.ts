@@ -196,7 +196,7 @@ async function detachedEnd(store: Store, { ID, State }: ContainerRecord): Promis
 /** Has `gantry container cleanup` start an ended container again, beside us and after us. */
 function callCleanup(store: Store, { ID, Gantry }: ContainerRecord): void {
   if (Gantry === undefined) return;
-  const [program, ...args] = cleanupCommand(Gantry, store.root, ID);
+  const [program, ...args] = cleanupCommand(Gantry, store, ID);
   spawn(program, args, { detached: true, stdio: 'ignore', cwd: '/' })
     .on('error', () => {})
     .unref();

@@ -14,6 +14,8 @@ import { GantryError } from '../core/errors.js';
 import { readBeneath } from '../runtime/beneath.js';
 import { bundleDirectory } from '../runtime/bundle-directory.js';
 import { capabilitiesFor } from '../runtime/capabilities.js';
+import { beginCgroupGrace } from '../runtime/cgroup-grace.js';
+import { cgroupLayout } from '../runtime/cgroup-layout.js';
 import { hostFacts } from '../runtime/host-facts.js';
 import type { ProcessSpec, RuntimeSpec } from '../runtime/oci-spec.js';
 import { runtimeError } from '../runtime/runtime-error.js';
@@ -43,6 +45,8 @@ export interface ExecOptions {
  * ERR_COMMAND_NOT_FOUND, ERR_COMMAND_NOT_EXECUTABLE, ERR_RUNTIME when the process did not run.
  */
 export async function execInContainer(store: Store, what: string, options: ExecOptions): Promise<number> {
+  const cgroups = cgroupLayout();
+  beginCgroupGrace(cgroups).end(); // the runtime moves the process
   const { record, runtime, file, log, cwd } = await withContainer(store, what, ({ id, records, record }) => {
     const { State } = record;
     if (!State.Running) throw notRunning(id);
@@ -87,6 +91,7 @@ export async function execInContainer(store: Store, what: string, options: ExecO
     recordContainerEvent(store, record, `${action}: ${options.command.join(' ')}`, { execID });
   }
   try {
+    beginCgroupGrace(cgroups).end();
     const child = spawn(program, args, { stdio: [...options.stdio] });
     const cancel = (): void => end(child, pidFile);
     options.signal?.addEventListener('abort', cancel, { once: true });

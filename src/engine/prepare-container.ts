@@ -1,9 +1,9 @@
 /** All that comes before a container's start, whoever is to be its parent: its root mounted, its bundle written. */
-import { setImmediate as immediate } from 'node:timers/promises';
 import { GantryError } from '../core/errors.js';
 import { readBeneath } from '../runtime/beneath.js';
 import { bundle } from '../runtime/bundle.js';
 import { bundleDirectory, freshBundle, writeBundle } from '../runtime/bundle-directory.js';
+import { beginCgroupGrace, type CgroupGrace } from '../runtime/cgroup-grace.js';
 import type { ContainerRecord } from '../runtime/container-record.js';
 import type { ContainerStore } from '../runtime/container-store.js';
 import type { HostConfig } from '../runtime/create-request.js';
@@ -33,6 +33,8 @@ export interface PreparedContainer {
   readonly rootfs: string;
   /** Where its command starts. */
   readonly cwd: string;
+  /** To be ended when the runtime has created it. */
+  readonly grace: CgroupGrace;
   /**
    * Settles when it is on its networks, which takes as long as the runtime's `create` and goes on beside it. To be awaited before the
    * start, and before anything is given back.
@@ -52,6 +54,7 @@ export async function prepareContainer(
   const forced = hostConfig.Runtime ?? options.runtime;
   if (hostConfig.LogConfig?.Type === 'journald') requireJournal();
   const host = hostFacts();
+  beginCgroupGrace(host.cgroups).end();
   const runtime = chooseRuntime({
     ...(forced === undefined ? {} : { forced }),
     ...(options.searchPath === undefined ? {} : { path: options.searchPath }),
@@ -66,49 +69,57 @@ export async function prepareContainer(
   }
   const directory = bundleDirectory(store.root, id);
   freshBundle(directory);
-  const rootfs = await store.driver.mount(layers.mountID, {
-    volatile: hostConfig.AutoRemove || (hostConfig.Volatile ?? false),
-  });
-  const accounts = { passwd: readBeneath(rootfs, '/etc/passwd'), group: readBeneath(rootfs, '/etc/group') };
   writeNetworkFiles(records.path(id), networkFiles(settings, hostConfig));
   const networkNamespace = await openNetwork(id, hostConfig);
-  const { default: defaultSeccomp } = await import('../runtime/seccomp-default.json', {
-    with: { type: 'json' },
-  });
-  const { spec, warnings } = bundle({
-    id,
-    rootfs,
-    settings,
-    hostConfig,
-    user: resolveUser(settings.User ?? '', accounts, hostConfig.GroupAdd),
-    mounts: [...Object.values(record.MountPoints).map(bindMount), ...tmpfsMounts(hostConfig)],
-    networkFiles: {
-      hostname: record.HostnamePath,
-      hosts: record.HostsPath,
-      'resolv.conf': record.ResolvConfPath,
-    },
-    defaultSeccomp,
-    ...(networkNamespace === undefined ? {} : { networkNamespace }),
-    ...(hostConfig.Init ? { init: findInit(options.searchPath) } : {}),
-    ...(options.consoleSize === undefined ? {} : { consoleSize: options.consoleSize }),
-    host,
-  });
-  for (const warning of warnings) options.onWarning?.(warning);
-  writeBundle(directory, spec, runtime);
   const networked =
     networkNamespace === undefined ? Promise.resolve() : joinNetworks(store, records, record, hostConfig);
   networked.catch(() => {}); // told where it is awaited
-  return { hostConfig, runtime, bundle: directory, rootfs, cwd: spec.process.cwd, networked };
+  try {
+    const rootfs = await store.driver.mount(layers.mountID, {
+      volatile: hostConfig.AutoRemove || (hostConfig.Volatile ?? false),
+    });
+    const accounts = {
+      passwd: readBeneath(rootfs, '/etc/passwd'),
+      group: readBeneath(rootfs, '/etc/group'),
+    };
+    const { default: defaultSeccomp } = await import('../runtime/seccomp-default.json', {
+      with: { type: 'json' },
+    });
+    const { spec, warnings } = bundle({
+      id,
+      rootfs,
+      settings,
+      hostConfig,
+      user: resolveUser(settings.User ?? '', accounts, hostConfig.GroupAdd),
+      mounts: [...Object.values(record.MountPoints).map(bindMount), ...tmpfsMounts(hostConfig)],
+      networkFiles: {
+        hostname: record.HostnamePath,
+        hosts: record.HostsPath,
+        'resolv.conf': record.ResolvConfPath,
+      },
+      defaultSeccomp,
+      ...(networkNamespace === undefined ? {} : { networkNamespace }),
+      ...(hostConfig.Init ? { init: findInit(options.searchPath) } : {}),
+      ...(options.consoleSize === undefined ? {} : { consoleSize: options.consoleSize }),
+      host,
+    });
+    for (const warning of warnings) options.onWarning?.(warning);
+    writeBundle(directory, spec, runtime);
+    const grace = beginCgroupGrace(host.cgroups);
+    return { hostConfig, runtime, bundle: directory, rootfs, cwd: spec.process.cwd, grace, networked };
+  } catch (error) {
+    await networked.catch(() => {}); // nothing comes to it any more
+    throw error;
+  }
 }
 
-/** Its files are bind mounted by then, so they are written in place. The runtime's `create`, which takes longer, is begun first. */
+/** Its files are bind mounted by then, so they are written in place. */
 async function joinNetworks(
   store: Store,
   records: ContainerStore,
   record: ContainerRecord,
   hostConfig: HostConfig,
 ): Promise<void> {
-  await immediate();
   const attached = await attachNetworks(store, record, hostConfig);
   writeNetworkFiles(records.path(record.ID), networkFiles(record.Config, hostConfig, attached));
   await announceContainer(record.ID);

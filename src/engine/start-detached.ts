@@ -120,14 +120,14 @@ export async function bringUp(
       terminal: settings.Tty ?? false,
       openStdin: settings.OpenStdin ?? false,
       leaveStdinOpen: !settings.StdinOnce,
-      exitCommand: cleanupCommand(options.gantry, store.root, id),
+      exitCommand: cleanupCommand(options.gantry, store, id),
       environment: {
         PATH: options.searchPath || '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
         ...(options.runtime === undefined ? {} : { GANTRY_RUNTIME: options.runtime }),
       },
       ...(options.searchPath === undefined ? {} : { path: options.searchPath }),
       command: record.Path,
-    });
+    }).finally(prepared.grace.end);
     if (typeof log === 'object') keepShimLog(records.path(id));
     options.onCreated?.(prepared.bundle);
     await networked;

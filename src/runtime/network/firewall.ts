@@ -6,10 +6,11 @@
  * The bridge plugin would do it for each container, and the firewall plugin the same for FORWARD: 31 calls of iptables in a run, which took as
  * long as all else. So that plugin is only used where something in FORWARD could stop a container's packets.
  */
-import { execFile } from 'node:child_process';
 import { GantryError } from '../../core/errors.js';
+import { findExecutable } from '../oci-runtime.js';
 import { SYSTEM_PATH } from './cni.js';
 import type { Network } from './network-store.js';
+import { type Finished, runProgram } from './program.js';
 
 const rule = ({ Bridge, Subnet }: Network): readonly string[] => [
   ...['POSTROUTING', '-s', Subnet, '!', '-o', Bridge, '-j', 'MASQUERADE'],
@@ -47,19 +48,13 @@ export async function stopMasquerade(network: Network): Promise<void> {
   await iptables('-t', 'nat', '-D', ...rule(network));
 }
 
-interface Finished {
-  readonly status: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
 /** `--wait`: others may be changing rules. */
 const iptables = (...args: readonly string[]): Promise<Finished> => run('iptables', '--wait', ...args);
 
-function run(program: string, ...args: readonly string[]): Promise<Finished> {
-  return new Promise((resolve) => {
-    execFile(program, args, { env: { PATH: SYSTEM_PATH } }, (error, stdout, stderr) => {
-      resolve({ status: error === null ? 0 : 1, stdout, stderr: stderr || (error?.message ?? '') });
-    });
-  });
+async function run(program: string, ...args: readonly string[]): Promise<Finished> {
+  try {
+    return await runProgram([findExecutable(program) ?? program, ...args], { env: { PATH: SYSTEM_PATH } });
+  } catch (error) {
+    return { status: 127, stdout: '', stderr: (error as Error).message };
+  }
 }
