@@ -124,12 +124,12 @@ describe.skipIf(why !== undefined)(`killed${why ? ` (skipped: ${why})` : ''}`, {
   });
 
   it('gantry run --rm, once it has told the end: nothing of it is left', async () => {
-    await busyboxImage(store);
+    const { id: image } = await busyboxImage(store);
     const events = join(store.root, 'gantry', 'events.ndjson');
     const layers = store.driver.list().length;
     for (let round = 0; round < TIMES * 2; round++) {
       const before = statSync(events).size;
-      const args = ['run', '--rm', '--network', 'none', '-v', '/data', 'busybox', 'touch', '/data/a', '/b'];
+      const args = ['run', '--rm', '--network', 'none', '-v', '/data', image, 'touch', '/data/a', '/b'];
       const child = spawn(process.execPath, [GANTRY, '--root', store.root, ...args], { stdio: 'ignore' });
       const exited = once(child, 'exit');
       const told = () => readFileSync(events, 'utf8').slice(before);
