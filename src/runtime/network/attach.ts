@@ -64,10 +64,11 @@ export async function attach(options: AttachOptions): Promise<Endpoint> {
 async function setUp(reserved: Endpoint, working: Lock | undefined): Promise<Endpoint> {
   const { call, network } = reserved;
   let endpoint = reserved;
+  const added = cniAdd(call, heldBy(working)); // first, because it takes longer
   const forwarded = openHost(network);
   forwarded.catch(() => {}); // told below
   try {
-    const result = await cniAdd(call, heldBy(working));
+    const result = await added;
     endpoint = { ...endpoint, result };
     if (await forwarded) {
       putEndpoint(endpoint);
