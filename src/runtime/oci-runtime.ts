@@ -4,12 +4,12 @@
  *   crun --root /run/gantry/<store>/crun --cgroup-manager=cgroupfs create --bundle … <id>
  *   runc --root /run/gantry/<store>/runc create --bundle … <id>
  *
- * crun is taken first: it starts a ready bundle in a third of runc's time. crun before 1.9 refuses a hybrid host whose
- * cgroup2 side still holds a controller ("drop all controllers from cgroupv2"); `create` alone (start and delete do
- * not look) is begun where that side is not mounted.
+ * crun is taken first: it starts a ready bundle in a third of runc's time. It refuses a hybrid host whose cgroup2 side
+ * still holds a controller ("drop all controllers from cgroupv2"); `create` alone (start and delete do not look) is
+ * begun where that side is not mounted.
  *
  * `crun start` is a process of 8 ms for one byte: the container's first process waits for it on a fifo that is there
- * while the container is "created", from crun 0.1 to 1.29 (libcrun_status_write_exec_fifo). We write it ourselves:
+ * while the container is "created", from crun 0.4 to 1.29 (libcrun_status_write_exec_fifo). We write it ourselves:
  *
  *   <state>/<id>/exec.fifo     opened (ENXIO: nobody waits, the container has ended), unlinked, one NUL written
  *
@@ -155,7 +155,7 @@ export async function deleteFromRuntime(runtime: OciRuntime, id: string): Promis
 
 /**
  * The same for a container whose first process has ended. Where it was the last one, crun's delete would only take away
- * the cgroup and its own directory: a process of 6 ms, from crun 0.1 to 1.29 (container_delete_internal).
+ * the cgroup and its own directory: a process of 6 ms, from crun 0.4 to 1.29 (container_delete_internal).
  */
 export async function forgetEnded(runtime: OciRuntime, id: string): Promise<void> {
   if (!isCrun(runtime) || !removeEmptyCgroup(id)) return deleteFromRuntime(runtime, id);
