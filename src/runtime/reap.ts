@@ -35,7 +35,6 @@ export function reap(pid: number, { keepAlive = true } = {}): Promise<number> {
       const found = waitpid(pid, status, WNOHANG);
       if (found === 0 || (found < 0 && errno() === E.EINTR)) return;
       process.off('SIGCHLD', look);
-      process.setMaxListeners(process.getMaxListeners() - 1);
       clearInterval(timer);
       const [word = 0] = status;
       const signal = word & 0x7f;
@@ -43,7 +42,6 @@ export function reap(pid: number, { keepAlive = true } = {}): Promise<number> {
     };
     const timer = setInterval(look, POLL_MS);
     if (!keepAlive) timer.unref();
-    process.setMaxListeners(process.getMaxListeners() + 1); // one for each child is no leak
     process.on('SIGCHLD', look);
     look();
   });
