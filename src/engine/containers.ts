@@ -6,9 +6,10 @@
  *   its process lives, its supervisor is gone    killed now (a foreground container ends with its CLI): exited 137
  *   its supervisor lives                         left alone: the end is being written, or nothing is wrong
  *
- * and what the dead left (mount, cgroup, bundle, `--rm` containers, whole or half removed) goes with it. A detached container's supervisor is
- * conmon, and its word counts (detachedEnd): the exit file, else the process (it lives on without conmon), else a living
- * conmon is waited for, else 255 "supervisor lost": never 0. One file, because every look and every removal settles first.
+ * and what the dead left (mount, cgroup, bundle, `--rm` containers, whole or half removed) goes with it. A detached
+ * container's supervisor is conmon, and its word counts (detachedEnd): the exit file, else the process (it lives on without
+ * conmon), else a living conmon is waited for, else 255 "supervisor lost": never 0. One file, because every look and every
+ * removal settles first.
  */
 import { spawn } from 'node:child_process';
 import { existsSync, rmSync } from 'node:fs';
@@ -305,10 +306,11 @@ export async function discard(
   const { AutoRemove, PidMode } = records.hostConfig(record.ID);
   records.put({ ...record, State }, { sync: false });
   if (PidMode === 'host') await released; // its other processes did not end with its first one, and may write still
-  const names = volumes ? ownVolumes(records, record) : [];
+  let names: string[] = [];
   try {
     if (released === undefined) await detachNetworks(store, record.ID);
     await removeLayers(store, record.ID);
+    names = volumes ? ownVolumes(records, record) : []; // at the last moment: another container may yet take one of them
     for (const name of names) await removeVolume(store.root, name);
     store.images.setLastUsed(record.Image, new Date());
   } catch (error) {

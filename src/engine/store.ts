@@ -89,7 +89,10 @@ export class Store {
     return this.#inLockDirectory(path, () => lock(path, options));
   }
 
-  /** Makes it where it is missing. The root is 0710: set-id files in layers are out of reach of the host's users (CVE-2021-41091). */
+  /**
+   * Makes it where it is missing. The root is 0710: files with set-id bits in layers are out of reach of the host's users
+   * (CVE-2021-41091).
+   */
   async #inLockDirectory<T>(path: string, act: () => Promise<T>): Promise<T> {
     try {
       return await act();

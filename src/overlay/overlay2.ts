@@ -248,7 +248,10 @@ export class Overlay2 implements LayerDriver {
     unmountStack(merged);
   }
 
-  /** The mount is volatile, because unmounting otherwise syncs the whole file system under it, and the layer's last writable one. */
+  /**
+   * The mount is volatile, because unmounting otherwise syncs the whole file system under it. It is the last that can be written:
+   * the kernel's mark of it (volatile-mark.ts) stays and says nothing.
+   */
   async #fillInit(id: CacheID, lowers: readonly string[], visit: (merged: string) => void): Promise<void> {
     const fill = (merged: string): void => {
       writeInitStubs(merged);
@@ -272,10 +275,7 @@ export class Overlay2 implements LayerDriver {
     if (!existsSync(mark)) writeFileSync(mark, '', { mode: 0o600 });
   }
 
-  /**
-   * Gives its link. The roots of init and write layer take mode and owner of the image's root, which they cover in the merged
-   * view.
-   */
+  /** Gives its link. `root` is the image's root: init and write layer cover it, so theirs take its mode and owner. */
   #createWriteLayer(id: CacheID, lowers: readonly string[], root: Stats | undefined): Promise<string> {
     return this.#make(id, lowers, (directory) => {
       const diff = this.prepare(directory);

@@ -63,8 +63,8 @@ export class ContainerStore {
   }
 
   /**
-   * Every container whose record can be read, newest first. `holds` gets the record's text and passes over those that are not
-   * meant: to look for a name in it costs less than to parse all of them.
+   * Every container whose record can be read, newest first. `holds` gets the record's text: to pass over those that do
+   * not have a name in it costs less than to parse them.
    */
   list(holds?: (text: string) => boolean): ContainerRecord[] {
     const records = this.#ids().flatMap((id) => {
