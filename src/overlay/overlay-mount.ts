@@ -32,12 +32,8 @@ export interface Stack {
 
 /** True when something is mounted at `path`. */
 export function isMounted(path: string): boolean {
-  try {
-    return lstatSync(path).dev !== lstatSync(dirname(path)).dev;
-  } catch (error) {
-    if (errnoCode(error) === 'ENOENT') return false;
-    throw error;
-  }
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  return found !== undefined && found.dev !== lstatSync(dirname(path)).dev;
 }
 
 /**

@@ -126,8 +126,9 @@ export class Overlay2 implements LayerDriver {
 
   has(id: CacheID, parent: CacheID | undefined): boolean {
     try {
+      const [next] = readLowers(this.#dir(id));
       return (
-        this.below(id)[0] === parent &&
+        (next && resolveLink(this.#home, next)) === parent &&
         existsSync(join(this.#home, 'l', readLink(this.#dir(id)))) &&
         statSync(this.files(id)).isDirectory()
       );

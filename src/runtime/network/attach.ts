@@ -10,7 +10,8 @@
  *
  * The bridge plugin's own end waits for the kernel to unhook the veth, 30 ms. A veth ends with its namespace, so detach takes the
  * interface down inside (from then on nothing answers under its address), has host-local give the address back, and lets the namespace go:
- * the kernel takes it away, with the veth, right after its last process. Only `network disconnect` unhooks a veth itself.
+ * the kernel takes it away, with the veth, right after its last process. Only who leaves a namespace that stays (disconnect, a failed attach) has
+ * the veth unhooked.
  */
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { errnoCode, GantryError } from '../../core/errors.js';
