@@ -7,10 +7,11 @@
  * Between mkdir and flock a sweep may have got hold of it, so the owner looks again after locking.
  */
 import { closeSync, existsSync, fstatSync, mkdirSync, openSync, readdirSync, statSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoCode } from './errors.js';
 import { tryFlock } from './fsops/flock.js';
+import { inDirectory } from './in-directory.js';
+import { removeTree } from './remove-tree.js';
 
 export interface HeldDirectory {
   readonly path: string;
@@ -39,10 +40,9 @@ function openHeld(path: string): number | undefined {
 
 /** Makes `<parent>/<name()>` with mode 0700 and holds it; another name is tried when a sweep was faster. */
 export function makeHeldDirectory(parent: string, name: () => string): HeldDirectory {
-  mkdirSync(parent, { recursive: true, mode: 0o700 });
   for (;;) {
     const path = join(parent, name());
-    mkdirSync(path, { mode: 0o700 });
+    inDirectory(parent, 0o700, () => mkdirSync(path, { mode: 0o700 }));
     const fd = openHeld(path);
     if (fd !== undefined) return { path, release: () => closeSync(fd) };
   }
@@ -74,7 +74,7 @@ export async function sweepDirectories(
     const fd = openHeld(path);
     if (fd === undefined) continue;
     try {
-      await rm(path, { recursive: true, force: true });
+      await removeTree(path);
       swept.push(name);
     } finally {
       closeSync(fd);

@@ -12,6 +12,8 @@ import { GantryError } from './errors.js';
 import { tryFlock } from './fsops/flock.js';
 
 export interface Lock {
+  /** A child that gets it holds the lock too, and still does when this process was killed. */
+  readonly fd: number;
   release(): void;
 }
 
@@ -38,7 +40,7 @@ export function tryLock(path: string, mode: 'shared' | 'exclusive' = 'exclusive'
     try {
       if (!tryFlock(fd, mode, path)) return undefined;
       held = isCurrent(fd, path);
-      if (held) return { release: () => release(fd, path, mode) };
+      if (held) return { fd, release: () => release(fd, path, mode) };
     } finally {
       if (!held) closeSync(fd);
     }

@@ -114,7 +114,7 @@ async function commitStill(store: Store, container: StillContainer, options: Com
   if (options.consume) {
     // What the container held is nowhere else from now on.
     await settleDurability(store, { olderThan: 0 });
-    await discard(store, records, record, false);
+    await discard(store, records, record, { volumes: false });
   }
   return id;
 }

@@ -6,22 +6,22 @@
  *   its process lives, its supervisor is gone    killed now (a foreground container ends with its CLI): exited 137
  *   its supervisor lives                         left alone: the end is being written, or nothing is wrong
  *
- * and what the dead left (mount, cgroup, bundle, `--rm` containers) goes with it. A detached container's supervisor is
+ * and what the dead left (mount, cgroup, bundle, `--rm` containers, whole or half removed) goes with it. A detached container's supervisor is
  * conmon, and its word counts (detachedEnd): the exit file, else the process (it lives on without conmon), else a living
  * conmon is waited for, else 255 "supervisor lost": never 0. One file, because every look and every removal settles first.
  */
 import { spawn } from 'node:child_process';
 import { existsSync, rmSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { GantryError } from '../core/errors.js';
 import type { ContainerID } from '../core/ids.js';
+import { removeTree } from '../core/remove-tree.js';
 import { bundleDirectory, bundleRuntime } from '../runtime/bundle-directory.js';
 import { cgroupLayout } from '../runtime/cgroup-layout.js';
 import { creationDone, recordedExit, recordedOom, shimDone } from '../runtime/conmon.js';
 import type { ContainerRecord } from '../runtime/container-record.js';
-import { type Move, statusOf, transition } from '../runtime/container-state.js';
+import { type Move, NEVER, statusOf, transition } from '../runtime/container-state.js';
 import { ContainerStore } from '../runtime/container-store.js';
 import { exitDirectory, runDirectory } from '../runtime/host-facts.js';
 import { isAnonymousVolume } from '../runtime/mount-points.js';
@@ -31,7 +31,7 @@ import { wantsRestart } from '../runtime/restart-policy.js';
 import { removeVolume } from '../runtime/volumes.js';
 import { cleanupCommand } from './cleanup-command.js';
 import { detachNetworks } from './container-network.js';
-import { recordContainerEvent, recordVolumeEvent, recordVolumeUse } from './events.js';
+import { containerEvent, recordContainerEvent, recordEvents, volumeEvent, volumeUse } from './events.js';
 import { writeExitStats } from './exit-stats.js';
 import { startHealthMonitor } from './start-health-monitor.js';
 import type { Store } from './store.js';
@@ -70,12 +70,20 @@ export async function findContainer(store: Store, what: string): Promise<Contain
 }
 
 /** True when the record may lag behind what can be seen of its processes. */
-function isStale(store: Store, { ID, State }: ContainerRecord): boolean {
+function isStale(store: Store, record: ContainerRecord): boolean {
+  const { ID, State } = record;
   const { Supervisor, Process } = State;
   if (State.Detached) return Process === undefined || !isAlive(Process);
   if (State.Running || State.Restarting) return Supervisor === undefined || !isAlive(Supervisor);
+  if (isUnfinishedRemoval(store, record)) return true;
   return existsSync(bundleDirectory(store.root, ID)); // it is being started, or a start was killed
 }
+
+/** A `--rm` container that ended and is being removed, by nobody any more where its lock is free. */
+const isUnfinishedRemoval = (store: Store, { ID, State }: ContainerRecord): boolean =>
+  State.RemovalInProgress &&
+  State.StartedAt !== NEVER &&
+  new ContainerStore(store.root).hostConfig(ID).AutoRemove;
 
 /** Brings a record up to date, unless somebody is at it for long. */
 async function settle(store: Store, records: ContainerStore, id: ContainerID): Promise<void> {
@@ -104,6 +112,11 @@ export async function settleLocked(
 ): Promise<ContainerRecord | undefined> {
   const record = records.get(id);
   if (record === undefined || !isStale(store, record)) return record;
+  if (isUnfinishedRemoval(store, record)) {
+    await releaseResources(store, id);
+    await discard(store, records, record, { volumes: true });
+    return undefined;
+  }
   const { Process, Running, Restarting } = record.State;
   const end = record.State.Detached ? await detachedEnd(store, record) : foregroundEnd(store, record);
   if (end === undefined) return record;
@@ -195,6 +208,7 @@ async function sweepUnfinished(store: Store, records: ContainerStore, id: Contai
   if (held === undefined) return;
   try {
     if (records.get(id) !== undefined) return;
+    await detachNetworks(store, id); // what a start that was killed left
     await removeLayers(store, id);
     await records.remove(id);
   } finally {
@@ -202,31 +216,38 @@ async function sweepUnfinished(store: Store, records: ContainerStore, id: Contai
   }
 }
 
-/** Writes down how a run (or the attempt) ended; with `--rm` the container goes. The caller holds its lock. */
+/**
+ * Writes down how a run (or the attempt) ended; with `--rm` the container goes. The caller holds its lock, and has released
+ * what the run had, or is at it: then this does meanwhile what does not depend on it. A kill leaves either a record that
+ * runs under a dead supervisor, or the bundle, or a removal that is not finished: whoever looks goes on from each.
+ */
 export async function conclude(
   store: Store,
   records: ContainerStore,
   record: ContainerRecord,
   move: Move & { to: 'exit' | 'failed' },
+  released?: Promise<void>,
 ): Promise<ContainerRecord> {
   const State = transition(record.State, move);
   const ended = move.to === 'exit' ? writeExitStats({ ...record, State }) : { ...record, State };
   if (move.to === 'exit') recordEnd(store, ended);
-  if (records.hostConfig(record.ID).AutoRemove) await discard(store, records, ended, true);
+  if (records.hostConfig(record.ID).AutoRemove)
+    await discard(store, records, ended, { volumes: true, released });
   else records.put(ended, { sync: true });
+  await released;
   return ended;
 }
 
 /** `oom` where it was that, `die`, and `unmount` of its volumes. */
 function recordEnd(store: Store, ended: ContainerRecord): void {
   const { ExitCode, OOMKilled, StartedAt, FinishedAt } = ended.State;
-  if (OOMKilled) recordContainerEvent(store, ended, 'oom');
   const seconds = Math.floor((Date.parse(FinishedAt) - Date.parse(StartedAt)) / 1000);
-  recordContainerEvent(store, ended, 'die', {
-    exitCode: String(ExitCode),
-    execDuration: String(Math.max(0, seconds)),
-  });
-  recordVolumeUse(store, ended, 'unmount');
+  const die = { exitCode: String(ExitCode), execDuration: String(Math.max(0, seconds)) };
+  recordEvents(store, [
+    ...(OOMKilled ? [containerEvent(ended, 'oom')] : []),
+    containerEvent(ended, 'die', die),
+    ...volumeUse(ended, 'unmount'),
+  ]);
 }
 
 /** Ends what runs, and takes away cgroup, bundle and mount. The caller holds the container's lock. */
@@ -258,47 +279,49 @@ export async function releaseFiles(
     await detached;
   }
   // Last: it tells that there is something left. Again where conmon was just taking its own away.
-  await rm(bundleDirectory(store.root, id), { recursive: true, force: true, maxRetries: 5 });
+  await removeTree(bundleDirectory(store.root, id));
 }
 
+/** Unmounts it first, where it is mounted. */
 async function removeLayers(store: Store, id: ContainerID): Promise<void> {
-  await detachNetworks(store, id); // what a start that was killed left
-  const layers = store.layers.db.mounts.get(id);
-  if (layers === undefined) return;
-  await store.driver.unmount(layers.mountID);
-  await store.driver.removeContainer(layers);
-  store.layers.db.mounts.remove(id);
+  const { mounts } = store.layers.db;
+  const layers = mounts.get(id);
+  if (layers !== undefined) await store.driver.removeContainer(layers);
+  mounts.remove(id);
 }
 
 /**
  * Takes a container that does not run away for good: its anonymous volumes when `volumes` is set, its write layer,
- * its directory. The caller holds its lock. A failure on the way leaves it dead, to be removed again.
+ * its directory. The caller holds its lock. A failure on the way leaves it dead, to be removed again. Where the caller is
+ * still releasing what a run had, the directory waits for that, and no failure of it counts here: the bundle tells of it.
  */
 export async function discard(
   store: Store,
   records: ContainerStore,
   record: ContainerRecord,
-  volumes: boolean,
+  { volumes, released }: { readonly volumes: boolean; readonly released?: Promise<void> | undefined },
 ): Promise<void> {
   const State = transition(record.State, { to: 'remove' });
-  const autoRemove = records.hostConfig(record.ID).AutoRemove;
+  const { AutoRemove, PidMode } = records.hostConfig(record.ID);
   records.put({ ...record, State }, { sync: false });
+  if (PidMode === 'host') await released; // its other processes did not end with its first one, and may write still
+  const names = volumes ? ownVolumes(records, record) : [];
   try {
+    if (released === undefined) await detachNetworks(store, record.ID);
     await removeLayers(store, record.ID);
-    for (const name of volumes ? ownVolumes(records, record) : []) {
-      await removeVolume(store.root, name);
-      recordVolumeEvent(store, 'destroy', name);
-    }
-    await records.remove(record.ID);
+    for (const name of names) await removeVolume(store.root, name);
     store.images.setLastUsed(record.Image, new Date());
-    recordContainerEvent(store, record, 'destroy');
-    // One that goes at its end leaves its exit code to who waits for it.
-    if (!autoRemove) rmSync(join(exitDirectory(store.root), record.ID), { force: true });
   } catch (error) {
     const dead = transition(State, { to: 'breakdown', error: (error as Error).message });
     records.put({ ...record, State: dead }, { sync: false });
     throw error;
   }
+  await released;
+  await records.remove(record.ID);
+  const destroyed = names.map((name) => volumeEvent('destroy', name));
+  recordEvents(store, [...destroyed, containerEvent(record, 'destroy')]);
+  // One that goes at its end leaves its exit code to who waits for it.
+  if (!AutoRemove) rmSync(join(exitDirectory(store.root), record.ID), { force: true });
 }
 
 /** Its anonymous volumes, but for those that others took from it. */
@@ -307,7 +330,9 @@ function ownVolumes(records: ContainerStore, { ID, MountPoints }: ContainerRecor
     .filter(isAnonymousVolume)
     .map((point) => point.Name!);
   if (names.length === 0) return [];
-  const others = records.list().filter((other) => other.ID !== ID);
+  const others = records
+    .list((text) => names.some((name) => text.includes(name)))
+    .filter((other) => other.ID !== ID);
   const shared = new Set(others.flatMap((other) => Object.values(other.MountPoints).map(({ Name }) => Name)));
   return names.filter((name) => !shared.has(name));
 }
@@ -333,7 +358,7 @@ export async function removeContainer(
     if (record === undefined) return found.ID; // it went by itself
     const status = statusOf(record.State);
     if (status !== 'running' && status !== 'paused' && status !== 'restarting') {
-      await discard(store, records, record, options.volumes ?? false);
+      await discard(store, records, record, { volumes: options.volumes ?? false });
       return record.ID;
     }
     if (!options.force) {
@@ -355,7 +380,7 @@ export async function removeContainer(
       recordContainerEvent(store, record, 'kill', { signal: String(KILLED - 128) });
       recordEnd(store, writeExitStats({ ...record, State }));
     }
-    await discard(store, records, { ...record, State }, options.volumes ?? false);
+    await discard(store, records, { ...record, State }, { volumes: options.volumes ?? false });
     return record.ID;
   } finally {
     held.release();

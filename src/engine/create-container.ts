@@ -2,7 +2,7 @@
  * Makes a container of an image: its directory, write layer, volumes and, last, its record under its name. Until the
  * record is there no command sees it; a kill on the way leaves a directory without one, which `listContainers` sweeps.
  */
-import { cpus, hostname } from 'node:os';
+import { availableParallelism, hostname } from 'node:os';
 import { chainIDsOf, type ImageID } from '../core/digest/digest.js';
 import { GantryError } from '../core/errors.js';
 import { type ContainerID, newContainerID } from '../core/ids.js';
@@ -24,11 +24,10 @@ import { logLimits } from '../runtime/log-config.js';
 import { jsonLogPath } from '../runtime/log-paths.js';
 import { mountPoint, prepareBind, wantedMounts } from '../runtime/mount-points.js';
 import { checkContainerName, generateName } from '../runtime/names.js';
-import { writeNetworkFiles } from '../runtime/network-files.js';
 import { readVolume } from '../runtime/volume-store.js';
 import { ensureVolume, fillVolume, newVolumeName, removeVolume } from '../runtime/volumes.js';
 import { reserveIDFile } from './container-id-file.js';
-import { checkNetworks, networkFiles } from './container-network.js';
+import { checkNetworks } from './container-network.js';
 import { removeContainer } from './containers.js';
 import { recordContainerEvent, recordVolumeEvent } from './events.js';
 import { checkStatsFile } from './exit-stats.js';
@@ -46,6 +45,12 @@ export interface CreatedContainer {
   readonly name: string;
 }
 
+/** The caller holds its lock. */
+export interface HeldContainer extends CreatedContainer {
+  readonly record: ContainerRecord;
+  readonly held: Lock;
+}
+
 /**
  * ERR_INVALID_ARGUMENT for a request that cannot be, ERR_CONFLICT for a name in use, ERR_NOT_FOUND for lost layers, and
  * what `warmContainer` throws for a request to warm.
@@ -55,7 +60,9 @@ export async function createContainer(
   image: ContainerImage,
   request: CreateRequest,
 ): Promise<CreatedContainer> {
-  const created = await enterNew(store, image, request);
+  const { held, id, name } = await createHeld(store, image, request);
+  held.release();
+  const created = { id, name };
   if (request.warm === undefined) return created;
   const { warmContainer } = await import('./warm-container.js');
   try {
@@ -68,15 +75,16 @@ export async function createContainer(
   }
 }
 
-async function enterNew(
+/** The same for who goes on with it at once; nothing is warmed. */
+export async function createHeld(
   store: Store,
   image: ContainerImage,
   request: CreateRequest,
-): Promise<CreatedContainer> {
+): Promise<HeldContainer> {
   const { hostConfig } = request;
   const settings = withImageDefaults(request.config, image.config.config ?? {});
   const [path, ...args] = processArgs(settings);
-  checkLimits(hostConfig, cpus().length);
+  checkLimits(hostConfig, availableParallelism());
   const Networks = checkNetworks(store, request);
   checkSysctls(hostConfig);
   const wanted = wantedMounts(settings, hostConfig, newVolumeName, await inheritedMounts(store, hostConfig));
@@ -96,39 +104,32 @@ async function enterNew(
     records.makeDirectory(id);
     const top = chainIDsOf(image.config.rootfs.diff_ids ?? []).at(-1);
     const cacheID = top === undefined ? undefined : store.layers.chain(top)[0]!.cacheID;
-    const layers = await store.driver.createContainer(id, cacheID);
+    const points: Record<string, MountPoint> = {};
+    // Until the record names them, nothing else keeps `volume rm` away.
+    if (wanted.some((mount) => mount.Type === 'volume')) volumesHeld = await lockVolumes(store, 'shared');
+    const provide = (rootfs: string): void => {
+      for (const mount of wanted) {
+        if (mount.Type === 'bind') prepareBind(mount);
+        points[mount.Destination] = mountPoint(mount, mount.Source);
+        if (mount.Type !== 'volume') continue;
+        const fresh = readVolume(store.root, mount.Name!) === undefined;
+        const volume = ensureVolume(store.root, mount.Name!);
+        if (fresh) recordVolumeEvent(store, 'create', mount.Name!);
+        if (!mount.Spec.Source) undo.push(() => removeVolume(store.root, mount.Name!));
+        if (mount.copyImage) fillVolume(volume, rootfs, mount.Destination);
+        points[mount.Destination] = mountPoint(mount, volume.path);
+      }
+    };
+    const layers = await store.driver.createContainer(id, cacheID, provide);
     undo.push(() => store.driver.removeContainer(layers));
     store.layers.db.mounts.set(id, { ...layers, ...(top === undefined ? {} : { parent: top }) });
     undo.push(() => store.layers.db.mounts.remove(id));
 
-    const points: Record<string, MountPoint> = {};
-    const volumes = wanted.filter((mount) => mount.Type === 'volume');
-    // Until the record names them, nothing else keeps `volume rm` away.
-    if (volumes.length > 0) volumesHeld = await lockVolumes(store, 'shared');
-    // Read-only: unmounting one that could be written syncs the whole file system under it.
-    const rootfs = volumes.some((mount) => mount.copyImage)
-      ? await store.driver.mount(layers.mountID, { readOnly: true })
-      : '';
-    if (rootfs !== '') undo.push(() => store.driver.unmount(layers.mountID));
-    for (const mount of wanted) {
-      if (mount.Type === 'bind') prepareBind(mount);
-      points[mount.Destination] = mountPoint(mount, mount.Source);
-      if (mount.Type !== 'volume') continue;
-      const fresh = readVolume(store.root, mount.Name!) === undefined;
-      const volume = ensureVolume(store.root, mount.Name!);
-      if (fresh) recordVolumeEvent(store, 'create', mount.Name!);
-      if (!mount.Spec.Source) undo.push(() => removeVolume(store.root, mount.Name!));
-      if (mount.copyImage) fillVolume(volume, rootfs, mount.Destination);
-      points[mount.Destination] = mountPoint(mount, volume.path);
-    }
-    if (rootfs !== '') await store.driver.unmount(layers.mountID);
-
     const shared = hostConfig.NetworkMode === 'host' || hostConfig.UTSMode === 'host';
     const Hostname = settings.Hostname || (shared ? hostname() : id.slice(0, 12));
-    writeNetworkFiles(records.path(id), networkFiles({ ...settings, Hostname }, hostConfig));
     const sync = !hostConfig.AutoRemove;
     records.putHostConfig(id, hostConfig, { sync });
-    const record: ContainerRecord = {
+    const unnamed: ContainerRecord = {
       ID: id,
       Created: new Date().toISOString(),
       Path: path,
@@ -148,34 +149,41 @@ async function enterNew(
       HostsPath: records.path(id, 'hosts'),
       ResolvConfPath: records.path(id, 'resolv.conf'),
     };
-    const name = await enter(store, records, record, { asked: request.name, sync });
+    const record = await enter(store, records, unnamed, { asked: request.name, sync });
     idFile.write(id);
     store.images.setLastUsed(image.id, new Date());
-    recordContainerEvent(store, { ...record, Name: `/${name}` }, 'create');
-    return { id, name };
+    recordContainerEvent(store, record, 'create');
+    return { id, name: plainName(record), record, held };
   } catch (error) {
-    for (const step of undo.reverse()) await step();
+    try {
+      for (const step of undo.reverse()) await step();
+    } finally {
+      held.release();
+    }
     throw error;
   } finally {
     volumesHeld?.release();
-    held.release();
     use.release();
   }
 }
 
-/** Writes the record under a name that no other has. One at a time does so, so a name is never given twice. */
+/** Writes the record under a name that no other has, and gives it. One at a time does so, so a name is never given twice. */
 export async function enter(
   store: Store,
   records: ContainerStore,
   record: ContainerRecord,
   { asked, sync }: { readonly asked: string | undefined; readonly sync: boolean },
-): Promise<string> {
+): Promise<ContainerRecord> {
   const names = await store.lockNamed('containers', 'names');
   try {
-    const taken = new Map(records.list().map((other) => [plainName(other), other.ID]));
+    const ownerOf = (name: string) =>
+      records.list((text) => text.includes(`/${name}"`)).find((other) => plainName(other) === name)?.ID;
     let name = asked === undefined ? generateName() : checkContainerName(asked);
-    for (let attempt = 1; asked === undefined && taken.has(name); attempt++) name = generateName(attempt);
-    const owner = taken.get(name);
+    let owner = ownerOf(name);
+    for (let attempt = 1; asked === undefined && owner !== undefined; attempt++) {
+      name = generateName(attempt);
+      owner = ownerOf(name);
+    }
     if (owner !== undefined) {
       throw new GantryError(
         'ERR_CONFLICT',
@@ -183,8 +191,9 @@ export async function enter(
         { container: owner },
       );
     }
-    records.put({ ...record, Name: `/${name}` }, { sync });
-    return name;
+    const named = { ...record, Name: `/${name}` };
+    records.put(named, { sync });
+    return named;
   } finally {
     names.release();
   }

@@ -8,19 +8,11 @@
  * At 8 MiB it becomes events.1.ndjson, whose predecessor goes. A line is one write(2) with O_APPEND, so lines of two
  * processes do not mix; one that a power cut tore is passed over.
  */
-import {
-  appendFileSync,
-  closeSync,
-  fstatSync,
-  mkdirSync,
-  openSync,
-  readSync,
-  renameSync,
-  statSync,
-} from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync, renameSync, statSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errnoCode } from '../core/errors.js';
+import { inDirectory } from '../core/in-directory.js';
 import { type ContainerRecord, plainName } from '../runtime/container-record.js';
 import { type Filters, knownFilters, labelMatches } from './filters.js';
 import type { Store } from './store.js';
@@ -60,53 +52,73 @@ export interface EventLine {
 const pathOf = (store: Store, name: 'events' | 'events.1'): string =>
   join(store.root, 'gantry', `${name}.ndjson`);
 
-/** Appends one. What was done stays done when this fails (a full disk), so it never throws. */
-export function recordEvent(store: Store, event: NewEvent): void {
+/** Appends them by one write. What was done stays done when this fails (a full disk), so it never throws. */
+export function recordEvents(store: Store, events: readonly NewEvent[]): void {
   try {
-    const path = pathOf(store, 'events');
-    mkdirSync(join(store.root, 'gantry'), { recursive: true, mode: 0o700 });
-    appendFileSync(path, `${eventLine(event)}\n`, { mode: 0o600 });
-    if (statSync(path).size >= ROTATE_BYTES) rotate(store).catch(() => {}); // the next one tries again
+    const open = (): number => openSync(pathOf(store, 'events'), 'a', 0o600);
+    const fd = inDirectory(join(store.root, 'gantry'), 0o700, open);
+    try {
+      writeSync(fd, events.map((event) => `${eventLine(event)}\n`).join(''));
+      if (fstatSync(fd).size >= ROTATE_BYTES) rotate(store).catch(() => {}); // the next one tries again
+    } finally {
+      closeSync(fd);
+    }
   } catch {
     // nothing depends on it
   }
 }
 
+export const recordEvent = (store: Store, event: NewEvent): void => recordEvents(store, [event]);
+
 /** One of a container's, with the attributes that Docker gives it. */
+export const containerEvent = (
+  record: ContainerRecord,
+  action: string,
+  attributes: Readonly<Record<string, string>> = {},
+): NewEvent => ({
+  type: 'container',
+  action,
+  id: record.ID,
+  attributes: {
+    ...record.Config.Labels,
+    ...attributes,
+    image: record.Config.Image ?? record.Image,
+    name: plainName(record),
+  },
+});
+
 export const recordContainerEvent = (
   store: Store,
   record: ContainerRecord,
   action: string,
   attributes: Readonly<Record<string, string>> = {},
-): void =>
-  recordEvent(store, {
-    type: 'container',
-    action,
-    id: record.ID,
-    attributes: {
-      ...record.Config.Labels,
-      ...attributes,
-      image: record.Config.Image ?? record.Image,
-      name: plainName(record),
-    },
-  });
+): void => recordEvent(store, containerEvent(record, action, attributes));
+
+export const volumeEvent = (action: string, id: string): NewEvent => ({
+  type: 'volume',
+  action,
+  id,
+  attributes: { driver: 'local' },
+});
 
 export const recordVolumeEvent = (store: Store, action: string, id: string): void =>
-  recordEvent(store, { type: 'volume', action, id, attributes: { driver: 'local' } });
+  recordEvent(store, volumeEvent(action, id));
 
 /** `mount` before a start, and `unmount` after an end, of each volume that the container has. */
-export function recordVolumeUse(store: Store, record: ContainerRecord, action: 'mount' | 'unmount'): void {
-  for (const { Name, Driver = 'local', Destination, RW, Propagation } of Object.values(record.MountPoints)) {
-    if (Name === undefined) continue;
-    const use = { container: record.ID, driver: Driver };
-    const place = { destination: Destination, propagation: Propagation, 'read/write': String(RW) };
-    recordEvent(store, {
-      type: 'volume',
-      action,
-      id: Name,
-      attributes: action === 'mount' ? { ...use, ...place } : use,
-    });
-  }
+export function volumeUse(record: ContainerRecord, action: 'mount' | 'unmount'): NewEvent[] {
+  return Object.values(record.MountPoints).flatMap(
+    ({ Name, Driver = 'local', Destination, RW, Propagation }) => {
+      if (Name === undefined) return [];
+      const use = { container: record.ID, driver: Driver };
+      const place = { destination: Destination, propagation: Propagation, 'read/write': String(RW) };
+      return {
+        type: 'volume',
+        action,
+        id: Name,
+        attributes: action === 'mount' ? { ...use, ...place } : use,
+      };
+    },
+  );
 }
 
 /** What a `prune` of one type of object gave back, in bytes. */
@@ -130,8 +142,18 @@ export const recordNetworkEvent = (
     attributes: { ...attributes, name: Name, type: 'bridge' },
   });
 
+/** When this process was loaded, in milliseconds since the epoch and in nanoseconds of the clock that only goes forward. */
+const LOADED = { at: Date.now(), clock: process.hrtime.bigint() };
+
+/**
+ * Since the epoch, never before Date.now(), which is what `--since` is compared with. `performance` tells it too, but
+ * loading it takes 1 ms of every command that has something to tell.
+ */
+const microseconds = (): number =>
+  Math.max(Date.now() * 1000, LOADED.at * 1000 + Number((process.hrtime.bigint() - LOADED.clock) / 1000n));
+
 function eventLine({ type, action, id, attributes = {} }: NewEvent): string {
-  const micros = Math.round((performance.timeOrigin + performance.now()) * 1000);
+  const micros = microseconds();
   const legacy = type === 'container' || type === 'image' ? { status: action, id } : {};
   const from = type === 'container' ? { from: attributes.image ?? '' } : {};
   const text = JSON.stringify({

@@ -6,6 +6,7 @@ import { bundleDirectory, freshBundle, writeBundle } from '../runtime/bundle-dir
 import { beginCgroupGrace, type CgroupGrace } from '../runtime/cgroup-grace.js';
 import type { ContainerRecord } from '../runtime/container-record.js';
 import type { ContainerStore } from '../runtime/container-store.js';
+import type { HostConfig } from '../runtime/create-request.js';
 import { findInit, hostFacts, runDirectory } from '../runtime/host-facts.js';
 import { requireJournal } from '../runtime/journal-socket.js';
 import { bindMount, tmpfsMounts } from '../runtime/mount-points.js';
@@ -25,6 +26,7 @@ export interface PrepareOptions {
 }
 
 export interface PreparedContainer {
+  readonly hostConfig: HostConfig;
   readonly runtime: OciRuntime;
   /** The bundle's directory. */
   readonly bundle: string;
@@ -69,7 +71,8 @@ export async function prepareContainer(
   freshBundle(directory);
   writeNetworkFiles(records.path(id), networkFiles(settings, hostConfig));
   const networkNamespace = await openNetwork(id, hostConfig);
-  const networked = networkNamespace === undefined ? Promise.resolve() : joinNetworks(store, records, record);
+  const networked =
+    networkNamespace === undefined ? Promise.resolve() : joinNetworks(store, records, record, hostConfig);
   networked.catch(() => {}); // told where it is awaited
   try {
     const rootfs = await store.driver.mount(layers.mountID, {
@@ -103,7 +106,7 @@ export async function prepareContainer(
     for (const warning of warnings) options.onWarning?.(warning);
     writeBundle(directory, spec, runtime);
     const grace = beginCgroupGrace(host.cgroups);
-    return { runtime, bundle: directory, rootfs, cwd: spec.process.cwd, grace, networked };
+    return { hostConfig, runtime, bundle: directory, rootfs, cwd: spec.process.cwd, grace, networked };
   } catch (error) {
     await networked.catch(() => {}); // nothing comes to it any more
     throw error;
@@ -111,11 +114,13 @@ export async function prepareContainer(
 }
 
 /** Its files are bind mounted by then, so they are written in place. */
-async function joinNetworks(store: Store, records: ContainerStore, record: ContainerRecord): Promise<void> {
-  const hostConfig = records.hostConfig(record.ID);
+async function joinNetworks(
+  store: Store,
+  records: ContainerStore,
+  record: ContainerRecord,
+  hostConfig: HostConfig,
+): Promise<void> {
   const attached = await attachNetworks(store, record, hostConfig);
-  writeNetworkFiles(records.path(record.ID), networkFiles(record.Config, hostConfig, attached), {
-    inPlace: true,
-  });
+  writeNetworkFiles(records.path(record.ID), networkFiles(record.Config, hostConfig, attached));
   await announceContainer(record.ID);
 }

@@ -4,15 +4,17 @@
  *   lock ─ mount ─ bundle ─ create ─ start ─ record "running" ─ unlock ─── wait ─── lock ─ record "exited" ─ clean ─ unlock
  *
  * The lock is not held while it runs: `ps` and `rm -f` work beside it. A record says "running" only after the command
- * was executed, so a kill before that leaves a container that is created (or exited) still.
+ * was executed, so a kill before that leaves a container that is created (or exited) still. At the end the runtime's
+ * `delete`, a process, goes on beside all that does not wait for it (conclude in containers.ts tells what a kill leaves).
  */
 import type { Readable, Writable } from 'node:stream';
 import { GantryError } from '../core/errors.js';
 import type { ContainerID } from '../core/ids.js';
+import type { Lock } from '../core/lock.js';
 import { type ContainerRecord, plainName } from '../runtime/container-record.js';
 import { transition } from '../runtime/container-state.js';
 import { ContainerStore } from '../runtime/container-store.js';
-import type { CreateRequest } from '../runtime/create-request.js';
+import type { CreateRequest, HostConfig } from '../runtime/create-request.js';
 import { probeCommand } from '../runtime/health.js';
 import { type Launched, launch } from '../runtime/launch.js';
 import { logLimits, shimLogBytes } from '../runtime/log-config.js';
@@ -22,8 +24,13 @@ import { startExitCode } from '../runtime/runtime-error.js';
 import { type LogWriter, shimLogWriter } from '../runtime/shim-log-writer.js';
 import { keepLog } from './container-log.js';
 import { conclude, findContainer, releaseFiles, releaseResources, usedBy } from './containers.js';
-import { type ContainerImage, type CreatedContainer, createContainer } from './create-container.js';
-import { recordContainerEvent, recordVolumeUse } from './events.js';
+import {
+  type ContainerImage,
+  type CreatedContainer,
+  createContainer,
+  createHeld,
+} from './create-container.js';
+import { containerEvent, recordEvents, volumeUse } from './events.js';
 import { forwardSignals } from './forward-signals.js';
 import { prepareContainer } from './prepare-container.js';
 import { startHealthMonitor } from './start-health-monitor.js';
@@ -60,9 +67,16 @@ export async function runContainer(
   options: ForegroundOptions & { readonly onCreated?: (container: CreatedContainer) => void },
 ): Promise<number> {
   checkTerminal(request.config, options);
-  const created = await createContainer(store, image, request);
-  options.onCreated?.(created);
-  return startContainer(store, created.id, options);
+  if (request.warm !== undefined) {
+    const created = await createContainer(store, image, request);
+    options.onCreated?.(created);
+    return startContainer(store, created.id, options);
+  }
+  const { record, held, ...created } = await createHeld(store, image, request);
+  return runHeld(store, held, options, () => {
+    options.onCreated?.(created);
+    return record;
+  });
 }
 
 export function checkTerminal(
@@ -86,14 +100,26 @@ export async function startContainer(
   options: ForegroundOptions,
 ): Promise<number> {
   const { ID: id } = await findContainer(store, what);
-  const records = new ContainerStore(store.root);
   const held = await store.lockNamed('containers', id);
+  return runHeld(store, held, options, (records) => existing(records, id));
+}
+
+/** `held` is the container's lock, `find` gives its record as it is now. */
+async function runHeld(
+  store: Store,
+  held: Lock,
+  options: ForegroundOptions,
+  find: (records: ContainerStore) => ContainerRecord,
+): Promise<number> {
+  const records = new ContainerStore(store.root);
+  let id: ContainerID;
   let launched: Launched;
   let streams: Promise<unknown>;
   let detach: () => void;
   let log: LogWriter | undefined;
   try {
-    const record = existing(records, id);
+    const record = find(records);
+    id = record.ID;
     checkTerminal(record.Config, options);
     ({ launched, streams, detach, log } = await begin(store, records, record, options));
   } finally {
@@ -116,9 +142,9 @@ export async function startContainer(
 async function logOutput(
   records: ContainerStore,
   record: ContainerRecord,
+  { LogConfig }: HostConfig,
   launched: Launched,
 ): Promise<LogWriter | undefined> {
-  const { LogConfig } = records.hostConfig(record.ID);
   const limits = logLimits(LogConfig);
   if (limits === undefined && LogConfig?.Type !== 'journald') return undefined;
   const log =
@@ -170,7 +196,7 @@ async function begin(
       openStdin: record.Config.OpenStdin ?? false,
       command: record.Path,
     }).finally(prepared.grace.end);
-    const log = await logOutput(records, record, launched);
+    const log = await logOutput(records, record, prepared.hostConfig, launched);
     await options.onReady?.(record.ID);
     await networked;
     const attached = attach(launched, record, options);
@@ -188,9 +214,11 @@ async function begin(
     const gantry = options.gantry === undefined ? {} : { Gantry: options.gantry };
     const running = { ...record, State, HasBeenStartedBefore: true, ...gantry };
     records.put(running, { sync: false });
-    recordContainerEvent(store, record, 'attach');
-    recordVolumeUse(store, record, 'mount');
-    recordContainerEvent(store, record, 'start');
+    recordEvents(store, [
+      containerEvent(record, 'attach'),
+      ...volumeUse(record, 'mount'),
+      containerEvent(record, 'start'),
+    ]);
     await startHealthMonitor(store, [running]);
     return { launched, log, ...attached };
   } catch (error) {
@@ -264,23 +292,19 @@ async function end(
   const used = usedBy(id); // before the cgroup goes
   // A container that was killed from outside is not called out of memory.
   const oomKilled = exitCode === 137 && Boolean(used.resources?.OomKills);
-  const forgotten = launched.remove(); // 10 ms of the runtime's, while we unmount
+  let released = launched.remove();
+  released.catch(() => {}); // told where it is awaited
   const held = await store.lockNamed('containers', id);
   try {
     const record = records.get(id);
     if (record === undefined || record.State.Process?.Pid !== launched.pid) return; // `rm -f` was quicker
-    await releaseFiles(store, id, forgotten);
+    released = releaseFiles(store, id, released);
+    released.catch(() => {});
     const at = new Date().toISOString();
-    const { State } = await conclude(store, records, record, {
-      to: 'exit',
-      at,
-      exitCode,
-      oomKilled,
-      ...used,
-    });
+    const exit = { to: 'exit', at, exitCode, oomKilled, ...used } as const;
+    const { State } = await conclude(store, records, record, exit, released);
     if (State.Error !== '') onWarning?.(State.Error);
   } finally {
-    await forgotten;
-    held.release();
+    await released.finally(() => held.release());
   }
 }

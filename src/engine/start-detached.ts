@@ -14,6 +14,7 @@ import { type SuperviseOptions, supervise } from '../runtime/conmon.js';
 import type { ContainerRecord } from '../runtime/container-record.js';
 import { type Move, transition } from '../runtime/container-state.js';
 import { ContainerStore } from '../runtime/container-store.js';
+import type { HostConfig } from '../runtime/create-request.js';
 import { probeCommand } from '../runtime/health.js';
 import { exitDirectory } from '../runtime/host-facts.js';
 import { logLimits, shimLogBytes } from '../runtime/log-config.js';
@@ -23,7 +24,7 @@ import { identify } from '../runtime/process-identity.js';
 import { startExitCode } from '../runtime/runtime-error.js';
 import { cleanupCommand } from './cleanup-command.js';
 import { conclude, findContainer, releaseResources, settleLocked } from './containers.js';
-import { recordContainerEvent, recordVolumeUse } from './events.js';
+import { containerEvent, recordEvents, volumeUse } from './events.js';
 import { type PrepareOptions, prepareContainer } from './prepare-container.js';
 import { startHealthMonitor } from './start-health-monitor.js';
 import type { Store } from './store.js';
@@ -109,7 +110,7 @@ export async function bringUp(
     const exits = exitDirectory(store.root);
     mkdirSync(exits, { recursive: true, mode: 0o700 });
     rmSync(join(exits, id), { force: true });
-    const log = shimLog(records, id);
+    const log = shimLog(records, id, prepared.hostConfig);
     const supervised = await supervise({
       ...prepared,
       id,
@@ -143,8 +144,7 @@ export async function bringUp(
     });
     const running = { ...record, State, HasBeenStartedBefore: true, Gantry: options.gantry };
     records.put(running, { sync: false });
-    recordVolumeUse(store, record, 'mount');
-    recordContainerEvent(store, record, 'start');
+    recordEvents(store, [...volumeUse(record, 'mount'), containerEvent(record, 'start')]);
     await startHealthMonitor(store, [running]);
     return running;
   } catch (error) {
@@ -155,8 +155,11 @@ export async function bringUp(
 }
 
 /** Where conmon is to write what the container prints. */
-function shimLog(records: ContainerStore, id: ContainerID): SuperviseOptions['log'] {
-  const { LogConfig } = records.hostConfig(id);
+function shimLog(
+  records: ContainerStore,
+  id: ContainerID,
+  { LogConfig }: HostConfig,
+): SuperviseOptions['log'] {
   if (LogConfig?.Type === 'journald') return 'journald';
   const limits = logLimits(LogConfig);
   return limits && { path: shimLogPath(records.path(id)), maxBytes: shimLogBytes(limits) };

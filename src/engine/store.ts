@@ -13,6 +13,7 @@
  */
 import { mkdirSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
+import { errnoCode } from '../core/errors.js';
 import type { Lock, LockOptions } from '../core/lock.js';
 import { DistributionMaps } from '../image/distribution.js';
 import { ImageDB } from '../image/imagedb.js';
@@ -80,20 +81,24 @@ export class Store {
   async tryLockNamed(kind: LockKind, name: string): Promise<Lock | undefined> {
     const { tryLock } = await import('../core/lock.js');
     const path = this.lockPath(kind, name);
-    this.#makeLockDirectory(path);
-    return tryLock(path);
+    return this.#inLockDirectory(path, async () => tryLock(path));
   }
 
   async #lock(path: string, options: LockOptions): Promise<Lock> {
     const { lock } = await import('../core/lock.js');
-    this.#makeLockDirectory(path);
-    return lock(path, options);
+    return this.#inLockDirectory(path, () => lock(path, options));
   }
 
-  /** The root is 0710: files with set-id bits in layers are out of reach of the host's users (CVE-2021-41091). */
-  #makeLockDirectory(path: string): void {
+  /** Makes it where it is missing. The root is 0710: set-id files in layers are out of reach of the host's users (CVE-2021-41091). */
+  async #inLockDirectory<T>(path: string, act: () => Promise<T>): Promise<T> {
+    try {
+      return await act();
+    } catch (error) {
+      if (errnoCode(error) !== 'ENOENT') throw error;
+    }
     mkdirSync(this.root, { recursive: true, mode: 0o710 });
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    return act();
   }
 }
 

@@ -15,6 +15,7 @@ import { join } from 'node:path';
 import { writeFileAtomic } from '../core/atomic.js';
 import { hexOf, type ImageID, imageIDOf, parseImageID } from '../core/digest/digest.js';
 import { errnoCode, GantryError } from '../core/errors.js';
+import { inDirectory } from '../core/in-directory.js';
 import { type ImageConfig, parseImageConfig } from '../core/oci/image-config.js';
 
 export interface StoredImage {
@@ -177,8 +178,7 @@ export class ImageDB {
     value: string | Uint8Array,
   ): void {
     const directory = join(this.#metadata, hexOf(id));
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
-    writeFileAtomic(join(directory, key), value);
+    inDirectory(directory, 0o700, () => writeFileAtomic(join(directory, key), value));
   }
 }
 

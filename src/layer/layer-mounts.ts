@@ -5,11 +5,13 @@
  *                                /init-id    <64 hex>-init, the layer of mount points between image and write layer
  *                                /parent     sha256:<chainID> of the image's top layer; not there without layers
  */
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type ChainID, parseChainID } from '../core/digest/digest.js';
 import { errnoCode, GantryError } from '../core/errors.js';
 import { type CacheID, type ContainerID, parseCacheID, parseContainerID } from '../core/ids.js';
+import { inDirectory } from '../core/in-directory.js';
+import { removeSmallTree } from '../core/remove-tree.js';
 
 export interface LayerMount {
   readonly mountID: CacheID;
@@ -61,17 +63,16 @@ export class LayerMounts {
   /** The caller holds the container's lock. */
   set(id: ContainerID, mount: LayerMount): void {
     const tmp = join(this.#tmp, `mount-${id}`);
-    rmSync(tmp, { recursive: true, force: true });
-    mkdirSync(tmp, { recursive: true, mode: 0o755 });
-    mkdirSync(this.#directory, { recursive: true, mode: 0o755 });
+    removeSmallTree(tmp);
+    inDirectory(this.#tmp, 0o755, () => mkdirSync(tmp, { mode: 0o755 }));
     writeFileSync(join(tmp, 'mount-id'), mount.mountID, MODE);
     writeFileSync(join(tmp, 'init-id'), mount.initID, MODE);
     if (mount.parent !== undefined) writeFileSync(join(tmp, 'parent'), mount.parent, MODE);
-    renameSync(tmp, join(this.#directory, id));
+    inDirectory(this.#directory, 0o755, () => renameSync(tmp, join(this.#directory, id)));
   }
 
   remove(id: ContainerID): void {
-    rmSync(join(this.#directory, id), { recursive: true, force: true });
+    removeSmallTree(join(this.#directory, id));
   }
 
   list(): ContainerID[] {

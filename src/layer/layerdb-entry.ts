@@ -2,7 +2,7 @@
  * One directory of layerdb (layerdb.ts), read without trust: what each of its files says, and what is wrong with it.
  * A power cut leaves empty files (moby#23184), a half copied store leaves some out.
  */
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type ChainID, type DiffID, parseChainID, parseDiffID } from '../core/digest/digest.js';
 import { errnoCode, isGantryError } from '../core/errors.js';
@@ -33,16 +33,16 @@ export function readEntry(directory: string): LayerEntry {
     file: EntryFile,
     expected: string,
     parse: (text: string) => Value | undefined,
+    text = read(join(directory, file)),
   ): Value | undefined => {
-    const text = read(join(directory, file));
     const found = text ? parsed(parse, text) : undefined;
     if (found === undefined) faults.push({ file, expected, found: shown(text) });
     return found;
   };
   const cacheID = value('cache-id', '64 hex digits', parseCacheID);
   const diffID = value('diff', 'sha256:<diffID>', parseDiffID);
-  const based = names(directory).includes('parent');
-  const parent = based ? value('parent', 'sha256:<chainID>', parseChainID) : undefined;
+  const above = read(join(directory, 'parent'));
+  const parent = above === undefined ? undefined : value('parent', 'sha256:<chainID>', parseChainID, above);
   const size = value('size', 'a decimal number', (text) => (/^\d+$/.test(text) ? Number(text) : undefined));
   const bytes = statSync(join(directory, 'tar-split.json.gz'), { throwIfNoEntry: false })?.size;
   if (!bytes) {
@@ -75,15 +75,6 @@ function read(path: string): string | undefined {
     return readFileSync(path, 'utf8').trim();
   } catch (error) {
     if (errnoCode(error) === 'ENOENT' || errnoCode(error) === 'ENOTDIR') return undefined;
-    throw error;
-  }
-}
-
-function names(directory: string): string[] {
-  try {
-    return readdirSync(directory);
-  } catch (error) {
-    if (errnoCode(error) === 'ENOENT' || errnoCode(error) === 'ENOTDIR') return [];
     throw error;
   }
 }

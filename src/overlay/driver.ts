@@ -116,13 +116,13 @@ export interface LayerDriver {
   data(id: CacheID): GraphDriverData;
 
   /**
-   * `top` is the image's top layer; undefined for an image without layers. `prepareInit` gets the merged view of
-   * the image with the init layer on top; by default it makes Docker's mount points there.
+   * `top` is the image's top layer; undefined for an image without layers. `visit` gets the root as the container is
+   * going to find it, Docker's mount points made, for as long as it takes; it writes nothing there.
    */
   createContainer(
     id: ContainerID,
     top: CacheID | undefined,
-    prepareInit?: (merged: string) => void,
+    visit?: (merged: string) => void,
   ): Promise<ContainerLayers>;
   removeContainer(layers: ContainerLayers): Promise<void>;
 

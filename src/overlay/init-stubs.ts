@@ -9,8 +9,7 @@
  * can lead one of these out of the root, and the container finds none of the image's own hosts file.
  */
 import { chmodSync, chownSync, lstatSync, mkdirSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { errnoCode } from '../core/errors.js';
+import { dirname, join } from 'node:path';
 
 const STUBS: Readonly<Record<string, 'directory' | 'file' | { readonly link: string }>> = {
   'dev/pts': 'directory',
@@ -26,13 +25,9 @@ const STUBS: Readonly<Record<string, 'directory' | 'file' | { readonly link: str
 };
 
 function isDirectory(path: string): boolean {
-  try {
-    if (lstatSync(path).isDirectory()) return true;
-  } catch (error) {
-    if (errnoCode(error) === 'ENOENT') return false;
-    throw error;
-  }
-  unlinkSync(path);
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (found?.isDirectory()) return true;
+  if (found !== undefined) unlinkSync(path);
   return false;
 }
 
@@ -45,12 +40,12 @@ function ensureDirectory(path: string): void {
 
 /** `root` is a merged view that no other process writes to. */
 export function writeInitStubs(root: string): void {
+  const made = new Set([root]);
   for (const [path, stub] of Object.entries(STUBS)) {
-    const parts = path.split('/');
-    for (let depth = 1; depth < parts.length; depth++) {
-      ensureDirectory(join(root, ...parts.slice(0, depth)));
-    }
     const target = join(root, path);
+    const parent = dirname(target);
+    if (!made.has(parent)) ensureDirectory(parent);
+    made.add(parent);
     if (stub === 'directory') ensureDirectory(target);
     else if (isDirectory(target)) continue;
     else if (stub === 'file') {

@@ -57,8 +57,11 @@ export function readLowers(directory: string): string[] {
 }
 
 /** The lowers of a child of `parent`. ERR_LAYER_INVALID when there would be more than can be mounted. */
-export function lowersAbove(parent: string): string[] {
-  const lowers = [`l/${readLink(parent)}`, ...readLowers(parent)];
+export const lowersAbove = (parent: string): string[] => above(`l/${readLink(parent)}`, readLowers(parent));
+
+/** The same, of a parent whose links are at hand. */
+export function above(parent: string, below: readonly string[]): string[] {
+  const lowers = [parent, ...below];
   if (lowers.length > MAX_LOWERS) {
     throw new GantryError(
       'ERR_LAYER_INVALID',

@@ -32,12 +32,8 @@ export interface Stack {
 
 /** True when something is mounted at `path`. */
 export function isMounted(path: string): boolean {
-  try {
-    return lstatSync(path).dev !== lstatSync(dirname(path)).dev;
-  } catch (error) {
-    if (errnoCode(error) === 'ENOENT') return false;
-    throw error;
-  }
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  return found !== undefined && found.dev !== lstatSync(dirname(path)).dev;
 }
 
 /**
@@ -77,14 +73,27 @@ export function mountStack(stack: Stack): void {
  * that still has it, which otherwise keeps the upper directory busy.
  */
 export function unmountStack(merged: string): void {
-  try {
-    for (;;) umount(merged, MNT_DETACH); // one may have been mounted over another
-  } catch (error) {
-    const code = errnoCode(error);
-    if (code === 'ENOENT') return;
-    if (code !== 'EINVAL') throw error; // EINVAL: not a mount point, not any more
+  for (;;) {
+    const detached = detach(merged);
+    try {
+      rmdirSync(merged);
+      return;
+    } catch (error) {
+      if (errnoCode(error) === 'ENOENT') return;
+      if (!detached || errnoCode(error) !== 'EBUSY') throw error; // EBUSY: it was mounted over another
+    }
   }
-  rmdirSync(merged);
+}
+
+/** False where nothing is mounted. */
+function detach(merged: string): boolean {
+  try {
+    umount(merged, MNT_DETACH);
+    return true;
+  } catch (error) {
+    if (errnoCode(error) === 'EINVAL' || errnoCode(error) === 'ENOENT') return false;
+    throw error;
+  }
 }
 
 /**

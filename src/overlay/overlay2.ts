@@ -22,14 +22,16 @@ import {
   readdirSync,
   renameSync,
   rmSync,
+  type Stats,
   statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoCode, GantryError } from '../core/errors.js';
 import { type CacheID, type ContainerID, newCacheID, parseCacheID } from '../core/ids.js';
+import { inDirectory } from '../core/in-directory.js';
+import { removeSmallTree, removeTree } from '../core/remove-tree.js';
 import type {
   ContainerLayers,
   DriverFault,
@@ -40,7 +42,7 @@ import type {
 } from './driver.js';
 import { writeInitStubs } from './init-stubs.js';
 import { linkFaults, looseLinks, mendLinks } from './link-check.js';
-import { lowersAbove, newLink, readLink, readLowers, resolveLink } from './links.js';
+import { above, lowersAbove, newLink, readLink, readLowers, resolveLink } from './links.js';
 import { forgetVolatile, markVolatile } from './volatile-mark.js';
 
 export interface Overlay2Options {
@@ -124,8 +126,9 @@ export class Overlay2 implements LayerDriver {
 
   has(id: CacheID, parent: CacheID | undefined): boolean {
     try {
+      const [next] = readLowers(this.#dir(id));
       return (
-        this.below(id)[0] === parent &&
+        (next && resolveLink(this.#home, next)) === parent &&
         existsSync(join(this.#home, 'l', readLink(this.#dir(id)))) &&
         statSync(this.files(id)).isDirectory()
       );
@@ -142,7 +145,6 @@ export class Overlay2 implements LayerDriver {
   async remove(id: CacheID): Promise<void> {
     await this.unmount(id);
     const away = join(this.#tmp, `${id}-removing-${newCacheID().slice(0, 8)}`);
-    mkdirSync(this.#tmp, { recursive: true, mode: 0o700 });
     let link: string | undefined;
     try {
       link = readLink(this.#dir(id));
@@ -150,13 +152,13 @@ export class Overlay2 implements LayerDriver {
       // damaged: `tidy` finds what it would have named
     }
     try {
-      renameSync(this.#dir(id), away);
+      inDirectory(this.#tmp, 0o700, () => renameSync(this.#dir(id), away));
     } catch (error) {
       if (errnoCode(error) === 'ENOENT') return;
       throw error;
     }
-    if (link !== undefined) rmSync(join(this.#home, 'l', link), { force: true });
-    await rm(away, { recursive: true, force: true });
+    if (link !== undefined) removeSmallTree(join(this.#home, 'l', link));
+    await removeTree(away);
   }
 
   list(): CacheID[] {
@@ -193,17 +195,18 @@ export class Overlay2 implements LayerDriver {
   async createContainer(
     id: ContainerID,
     top: CacheID | undefined,
-    prepareInit: (merged: string) => void = writeInitStubs,
+    visit: (merged: string) => void = () => {},
   ): Promise<ContainerLayers> {
     const mountID = parseCacheID(id);
     const initID = parseCacheID(`${id}-init`);
-    await this.#createWriteLayer(initID, top);
+    const image = top === undefined ? [] : lowersAbove(this.#dir(top));
+    const root = top === undefined ? undefined : statSync(this.files(top));
+    if (top !== undefined) this.#seal(top);
+    const link = await this.#createWriteLayer(initID, image, root);
     try {
-      // volatile, because unmounting otherwise syncs the whole file system under it
-      prepareInit(await this.mount(initID, { volatile: true }));
-      await this.unmount(initID);
-      forgetVolatile(this.#dir(initID), this.#bootID);
-      await this.#createWriteLayer(mountID, initID);
+      await this.#fillInit(initID, image, visit);
+      this.#seal(initID);
+      await this.#createWriteLayer(mountID, above(`l/${link}`, image), root);
     } catch (error) {
       await this.remove(initID);
       throw error;
@@ -245,21 +248,45 @@ export class Overlay2 implements LayerDriver {
     unmountStack(merged);
   }
 
-  /** The roots of init and write layer take mode and owner of the image's root, which they cover in the merged view. */
-  async #createWriteLayer(id: CacheID, parent: CacheID | undefined): Promise<void> {
-    const lowers = parent === undefined ? [] : lowersAbove(this.#dir(parent));
-    await this.#make(id, lowers, (directory) => {
+  /** The mount is volatile, because unmounting otherwise syncs the whole file system under it, and the layer's last writable one. */
+  async #fillInit(id: CacheID, lowers: readonly string[], visit: (merged: string) => void): Promise<void> {
+    const fill = (merged: string): void => {
+      writeInitStubs(merged);
+      visit(merged);
+    };
+    if (lowers.length === 0) return fill(this.files(id));
+    const { mountStack, unmountStack } = await import('./overlay-mount.js');
+    const merged = join(this.#dir(id), 'merged');
+    const write = { upper: `${id}/diff`, work: `${id}/work` };
+    mountStack({ home: this.#home, lowers, write, merged, volatile: true });
+    try {
+      fill(merged);
+    } finally {
+      unmountStack(merged);
+    }
+  }
+
+  /** Read-only from now on. */
+  #seal(id: CacheID): void {
+    const mark = join(this.#dir(id), 'committed');
+    if (!existsSync(mark)) writeFileSync(mark, '', { mode: 0o600 });
+  }
+
+  /**
+   * Gives its link. The roots of init and write layer take mode and owner of the image's root, which they cover in the merged
+   * view.
+   */
+  #createWriteLayer(id: CacheID, lowers: readonly string[], root: Stats | undefined): Promise<string> {
+    return this.#make(id, lowers, (directory) => {
       const diff = this.prepare(directory);
-      if (parent === undefined) return;
-      writeFileSync(join(this.#dir(parent), 'committed'), '', { mode: 0o600 });
-      const root = statSync(this.files(parent));
+      if (root === undefined) return;
       chownSync(diff, root.uid, root.gid);
       chmodSync(diff, root.mode & 0o7777);
     });
   }
 
-  /** Makes a directory in private and publishes it; `fill` gives it its `diff/`. */
-  async #make(id: CacheID, lowers: readonly string[], fill: (directory: string) => void): Promise<void> {
+  /** Makes a directory in private and publishes it; `fill` gives it its `diff/`. Gives its link. */
+  async #make(id: CacheID, lowers: readonly string[], fill: (directory: string) => void): Promise<string> {
     const { makeHeldDirectory } = await import('../core/held-directory.js');
     const held = makeHeldDirectory(this.#tmp, newCacheID);
     let published = false;
@@ -272,13 +299,17 @@ export class Overlay2 implements LayerDriver {
       }
       fill(held.path);
       chmodSync(held.path, 0o710);
-      mkdirSync(join(this.#home, 'l'), { recursive: true, mode: 0o700 });
-      chmodSync(this.#home, 0o710);
+      const links = join(this.#home, 'l');
+      if (!existsSync(links)) {
+        mkdirSync(links, { recursive: true, mode: 0o700 });
+        chmodSync(this.#home, 0o710);
+      }
       renameSync(held.path, this.#dir(id));
       published = true;
-      symlinkSync(`../${id}/diff`, join(this.#home, 'l', link));
+      symlinkSync(`../${id}/diff`, join(links, link));
+      return link;
     } finally {
-      if (!published) await rm(held.path, { recursive: true, force: true });
+      if (!published) await removeTree(held.path);
       held.release();
     }
   }

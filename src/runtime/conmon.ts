@@ -20,13 +20,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { GantryError } from '../core/errors.js';
 import { spawnProcess } from '../core/spawn.js';
 import { keepSeccomp } from './compiled-seccomp.js';
+import { openView, type View } from './hidden-mount.js';
 import { deleteFromRuntime, findExecutable, type OciRuntime, startCreated } from './oci-runtime.js';
 import { pipe } from './pipe.js';
 import { identify, type ProcessIdentity } from './process-identity.js';
 import { reap } from './reap.js';
 import { runtimeError } from './runtime-error.js';
 
-const WITHOUT_MOUNT = 'umount "$1" && shift && exec "$@"';
 const DONE_MS = 2000;
 const POLL_MS = 5;
 
@@ -114,8 +114,10 @@ export async function supervise(options: SuperviseOptions): Promise<Supervised> 
   const failed = (said: string) => runtimeError(said, options.command, options.cwd);
   const errors = openSync(join(bundle, 'conmon.err'), 'w', 0o600);
   const answers = pipe();
+  let view: View | undefined;
   try {
-    const parent = spawnProcess([conmon, ...conmonArguments(options)], {
+    view = runtime.hidden === undefined ? undefined : openView(runtime.hidden);
+    const parent = spawnProcess([conmon, ...conmonArguments(options, view)], {
       stdio: ['ignore', 'ignore', errors, answers.write],
       session: true,
       env: { ...options.environment, _OCI_SYNCPIPE: '3' },
@@ -124,12 +126,14 @@ export async function supervise(options: SuperviseOptions): Promise<Supervised> 
     void reap(parent, { keepAlive: false }); // it begets the one that stays
   } catch (cause) {
     closeSync(answers.read);
-    throw new GantryError('ERR_RUNTIME', 'cannot run conmon', {}, { cause });
+    view?.close();
+    throw new GantryError('ERR_RUNTIME', `cannot run conmon: ${(cause as Error).message}`, {}, { cause });
   } finally {
     closeSync(answers.write);
     closeSync(errors);
   }
   const answer = await firstLine(new Socket({ fd: answers.read, readable: true, writable: false }));
+  view?.close(); // the runtime is there, or has ended
   const { data, message } = parseAnswer(answer);
   const shim = identify(Number(readText(join(bundle, 'conmon.pid'))));
   const first = data > 0 ? identify(data) : undefined;
@@ -151,10 +155,11 @@ export async function supervise(options: SuperviseOptions): Promise<Supervised> 
   };
 }
 
-function conmonArguments(options: SuperviseOptions): string[] {
+function conmonArguments(options: SuperviseOptions, view: View | undefined): string[] {
   const { bundle, runtime, id, log } = options;
-  const command = [...without(runtime.hidden, options.path), ...runtime.command];
-  const [executable, ...prefix] = command as [string, ...string[]];
+  // conmon itself stays in our mount namespace: its exit command unmounts the container's root.
+  const entry = view === undefined ? [] : entering(view, options.path);
+  const [executable, ...prefix] = [...entry, ...runtime.command] as [string, ...string[]];
   const [after, ...afterArguments] = options.exitCommand;
   return [
     ...['--api-version', '1', '--cid', id, '--cuuid', id, '--name', options.name],
@@ -170,15 +175,11 @@ function conmonArguments(options: SuperviseOptions): string[] {
   ];
 }
 
-/**
- * What the runtime's command begins with where a mount must be hidden from it. conmon itself stays in our mount
- * namespace: its exit command unmounts the container's root.
- */
-function without(hidden: string | undefined, path: string | undefined): string[] {
-  if (hidden === undefined) return [];
-  const unshare = findExecutable('unshare', path) ?? 'unshare';
-  return [unshare, '--mount', '--propagation', 'slave', 'sh', '-c', WITHOUT_MOUNT, 'sh', hidden];
-}
+const entering = ({ namespace, root }: View, path: string | undefined): string[] => {
+  const ours = `/proc/${process.pid}/fd`;
+  const nsenter = findExecutable('nsenter', path) ?? 'nsenter';
+  return [nsenter, `--mount=${ours}/${namespace}`, `--root=${ours}/${root}`, '--'];
+};
 
 function logArguments(log: SuperviseOptions['log']): string[] {
   if (log === undefined || log === 'journald') return ['--log-path', log ?? 'none'];

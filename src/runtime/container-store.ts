@@ -12,11 +12,12 @@
  * holds its lock. A record that cannot be read is passed over by `list` and told by `get`.
  */
 import { mkdirSync, readdirSync, readFileSync, renameSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileAtomic } from '../core/atomic.js';
 import { errnoCode, GantryError } from '../core/errors.js';
 import { type ContainerID, parseContainerID } from '../core/ids.js';
+import { inDirectory } from '../core/in-directory.js';
+import { removeTree } from '../core/remove-tree.js';
 import { type ContainerRecord, DOCKER_EMPTY, plainName } from './container-record.js';
 import type { HostConfig } from './create-request.js';
 
@@ -35,8 +36,7 @@ export class ContainerStore {
   }
 
   makeDirectory(id: ContainerID): void {
-    mkdirSync(this.#directory, { recursive: true, mode: 0o710 });
-    mkdirSync(this.path(id), { mode: 0o710 });
+    inDirectory(this.#directory, 0o710, () => mkdirSync(this.path(id), { mode: 0o710 }));
     mkdirSync(this.path(id, 'mounts'), { mode: 0o700 });
   }
 
@@ -62,11 +62,14 @@ export class ContainerStore {
     writeFileAtomic(this.path(id, 'hostconfig.json'), JSON.stringify(hostConfig), options);
   }
 
-  /** Every container whose record can be read, newest first. */
-  list(): ContainerRecord[] {
+  /**
+   * Every container whose record can be read, newest first. `holds` gets the record's text and passes over those that are not
+   * meant: to look for a name in it costs less than to parse all of them.
+   */
+  list(holds?: (text: string) => boolean): ContainerRecord[] {
     const records = this.#ids().flatMap((id) => {
       try {
-        return this.get(id) ?? [];
+        return (this.#read(id, 'config.v2.json', holds) as ContainerRecord | undefined) ?? [];
       } catch {
         return [];
       }
@@ -108,14 +111,13 @@ export class ContainerStore {
   /** Takes the directory away: out of sight by one rename, then deleted. Does nothing when it is not there. */
   async remove(id: ContainerID): Promise<void> {
     const away = join(this.#tmp, `container-${id}-removing`);
-    mkdirSync(this.#tmp, { recursive: true, mode: 0o700 });
-    await rm(away, { recursive: true, force: true });
+    await removeTree(away);
     try {
-      renameSync(this.path(id), away);
+      inDirectory(this.#tmp, 0o700, () => renameSync(this.path(id), away));
     } catch (error) {
       if (errnoCode(error) !== 'ENOENT') throw error;
     }
-    await rm(away, { recursive: true, force: true });
+    await removeTree(away);
   }
 
   #ids(): ContainerID[] {
@@ -129,10 +131,13 @@ export class ContainerStore {
     }
   }
 
-  #read(id: ContainerID, name: string): unknown {
+  /** Undefined where there is no such file, or `holds` says so. */
+  #read(id: ContainerID, name: string, holds?: (text: string) => boolean): unknown {
     const path = this.path(id, name);
     try {
-      const value: unknown = JSON.parse(readFileSync(path, 'utf8'));
+      const text = readFileSync(path, 'utf8');
+      if (holds?.(text) === false) return undefined;
+      const value: unknown = JSON.parse(text);
       if (typeof value === 'object' && value !== null) return value;
       throw new SyntaxError('expected an object');
     } catch (cause) {

@@ -14,6 +14,7 @@ import { bind, check } from '../core/fsops/libc.js';
 import { MNT_DETACH, MS, mount, umount } from '../core/fsops/mount.js';
 
 const CLONE_NEWNS = 0x20000;
+const OWN = '/proc/thread-self/ns/mnt';
 
 const unshare = bind<(flags: number) => number>('int unshare(int)');
 const setns = bind<(fd: number, type: number) => number>('int setns(int, int)');
@@ -29,7 +30,7 @@ export function withoutMount<T>(path: string, action: () => T): T {
     return fd;
   };
   try {
-    const home = open('/proc/thread-self/ns/mnt', O.RDONLY);
+    const home = open(OWN, O.RDONLY);
     const root = open('/', O.PATH | O.DIRECTORY);
     const directory = open('.', O.PATH | O.DIRECTORY);
     check(unshare(CLONE_NEWNS), 'unshare(CLONE_NEWNS)', 'this thread');
@@ -43,6 +44,28 @@ export function withoutMount<T>(path: string, action: () => T): T {
   } finally {
     for (const fd of opened) closeSync(fd);
   }
+}
+
+/** A mount namespace in which one mount is not there; others can enter it while it is open, by our /proc/<pid>/fd. */
+export interface View {
+  readonly namespace: number;
+  /** This process's root directory, as it is in there. */
+  readonly root: number;
+  close(): void;
+}
+
+export function openView(path: string): View {
+  return withoutMount(path, () => {
+    const namespace = openSync(OWN, O.RDONLY);
+    const root = openSync('/', O.RDONLY | O.DIRECTORY);
+    return {
+      namespace,
+      root,
+      close: () => {
+        for (const fd of [namespace, root]) closeSync(fd);
+      },
+    };
+  });
 }
 
 /** Whoever went on in the other namespace would unmount there what stays mounted here, and write down that it is gone. */

@@ -13,7 +13,13 @@ import type { Readable, Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { keepSeccomp } from './compiled-seccomp.js';
 import { type ConsoleSocket, consoleSocket, type Terminal } from './console.js';
-import { deleteFromRuntime, type OciRuntime, runtimeCommand, startCreated } from './oci-runtime.js';
+import {
+  deleteFromRuntime,
+  forgetEnded,
+  type OciRuntime,
+  runtimeCommand,
+  startCreated,
+} from './oci-runtime.js';
 import { type Pipe, pipe } from './pipe.js';
 import { adoptOrphans, reap } from './reap.js';
 import { runtimeError } from './runtime-error.js';
@@ -69,18 +75,21 @@ export async function launch(options: LaunchOptions): Promise<Launched> {
   const { runtime, id, bundle } = options;
   adoptOrphans();
   const watchdog = watch(runtime, id, options.rootfs);
-  const remove = async (): Promise<void> => {
-    await deleteFromRuntime(runtime, id);
+  const remove = async (forget: typeof deleteFromRuntime): Promise<void> => {
+    await forget(runtime, id);
     watchdog.disarm();
   };
   try {
     return await create(options, remove);
   } catch (error) {
-    await remove();
+    await remove(deleteFromRuntime);
     throw error;
   }
 
-  async function create(launching: LaunchOptions, forget: () => Promise<void>): Promise<Launched> {
+  async function create(
+    launching: LaunchOptions,
+    removeBy: (forget: typeof deleteFromRuntime) => Promise<void>,
+  ): Promise<Launched> {
     const streams = openStreams(launching);
     const { stdin, stdout, stderr, console } = streams;
     const pidFile = join(bundle, 'pid');
@@ -128,12 +137,12 @@ export async function launch(options: LaunchOptions): Promise<Launched> {
         const result = await startCreated(runtime, id);
         if (result.status === 0) return;
         typed?.destroy();
-        await forget();
+        await removeBy(deleteFromRuntime);
         await exited;
         throw failed(result.stderr);
       },
       exited,
-      remove: forget,
+      remove: () => removeBy(ended ? forgetEnded : deleteFromRuntime),
     };
   }
 }

@@ -4,9 +4,8 @@
  * it finds itself under its address, and name servers that it can reach: one on the host's loopback is not there.
  * `--dns`, `--dns-search` and `--dns-option` each replace the lines of their kind.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, fchmodSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { writeFileAtomic } from '../core/atomic.js';
 import { HOST_GATEWAY } from './flags/name-resolution.js';
 
 const LOOPBACK = `127.0.0.1\tlocalhost
@@ -106,15 +105,19 @@ function reachable(resolvConf: string): string {
   return lines.some((line) => /^\s*nameserver\s/.test(line)) ? lines.join('\n') : '';
 }
 
-/** Writes them, readable by every user of the container; `inPlace` where it has them bind mounted already. */
-export function writeNetworkFiles(
-  directory: string,
-  options: NetworkFiles,
-  { inPlace = false }: { readonly inPlace?: boolean } = {},
-): void {
+/**
+ * Writes them, readable by every user of the container: in place, because it may have them bind mounted already. Nobody else
+ * reads them, and each start writes them anew.
+ */
+export function writeNetworkFiles(directory: string, options: NetworkFiles): void {
   const texts = networkTexts(options);
   for (const name of FILES) {
-    if (inPlace) writeFileSync(join(directory, name), texts[name]);
-    else writeFileAtomic(join(directory, name), texts[name], { mode: 0o644 });
+    const fd = openSync(join(directory, name), 'w', 0o644);
+    try {
+      fchmodSync(fd, 0o644); // the umask does not count
+      writeSync(fd, texts[name]);
+    } finally {
+      closeSync(fd);
+    }
   }
 }

@@ -4,12 +4,12 @@
  *   crun --root /run/gantry/<store>/crun --cgroup-manager=cgroupfs create --bundle … <id>
  *   runc --root /run/gantry/<store>/runc create --bundle … <id>
  *
- * crun is taken first: it starts a ready bundle in a third of runc's time. crun before 1.9 refuses a hybrid host whose
- * cgroup2 side still holds a controller ("drop all controllers from cgroupv2"); `create` alone (start and delete do
- * not look) is begun where that side is not mounted.
+ * crun is taken first: it starts a ready bundle in a third of runc's time. It refuses a hybrid host whose cgroup2 side
+ * still holds a controller ("drop all controllers from cgroupv2"); `create` alone (start and delete do not look) is
+ * begun where that side is not mounted.
  *
  * `crun start` is a process of 8 ms for one byte: the container's first process waits for it on a fifo that is there
- * while the container is "created", from crun 0.1 to 1.29 (libcrun_status_write_exec_fifo). We write it ourselves:
+ * while the container is "created", from crun 0.4 to 1.29 (libcrun_status_write_exec_fifo). We write it ourselves:
  *
  *   <state>/<id>/exec.fifo     opened (ENXIO: nobody waits, the container has ended), unlinked, one NUL written
  *
@@ -17,7 +17,16 @@
  * it would pass the container's word. Fusing both into `crun run --detach` would save no more and could not wait for a
  * network in between. runc's fifo is read from the other side: its own `start` is used.
  */
-import { accessSync, closeSync, constants, mkdirSync, openSync, unlinkSync, writeSync } from 'node:fs';
+import {
+  accessSync,
+  closeSync,
+  constants,
+  mkdirSync,
+  openSync,
+  rmSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
 import { basename, join } from 'node:path';
 import { GantryError } from '../core/errors.js';
 import { memoryFile, textOf } from '../core/fsops/memory-file.js';
@@ -25,7 +34,7 @@ import { type SpawnOptions, spawnProcess } from '../core/spawn.js';
 import type { CgroupLayout } from './cgroup-layout.js';
 import { withoutMount } from './hidden-mount.js';
 import { reap } from './reap.js';
-import { removeCgroup } from './remove-cgroup.js';
+import { removeCgroup, removeEmptyCgroup } from './remove-cgroup.js';
 
 export interface OciRuntime {
   readonly name: string;
@@ -142,4 +151,15 @@ function released(runtime: OciRuntime, id: string): boolean {
 export async function deleteFromRuntime(runtime: OciRuntime, id: string): Promise<void> {
   await runtimeCommand(runtime, ['delete', '--force', id]);
   await removeCgroup(id);
+}
+
+/**
+ * The same for a container whose first process has ended. Where it was the last one, crun's delete would only take away
+ * the cgroup and its own directory: a process of 6 ms, from crun 0.4 to 1.29 (container_delete_internal).
+ */
+export async function forgetEnded(runtime: OciRuntime, id: string): Promise<void> {
+  if (!isCrun(runtime) || !removeEmptyCgroup(id)) return deleteFromRuntime(runtime, id);
+  const directory = join(runtime.state, id);
+  rmSync(join(directory, 'status'), { force: true }); // first: with it and without the rest crun would delete nothing
+  rmSync(directory, { recursive: true, force: true });
 }

@@ -9,15 +9,16 @@ import {
   chownSync,
   closeSync,
   constants,
+  existsSync,
   fstatSync,
   mkdirSync,
   readdirSync,
   utimesSync,
 } from 'node:fs';
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { GantryError } from '../core/errors.js';
 import { listXattrs } from '../core/fsops/xattr.js';
+import { removeTree } from '../core/remove-tree.js';
 import { openBeneath } from './beneath.js';
 import { checkVolumeName } from './flags/volume.js';
 
@@ -32,7 +33,8 @@ export const newVolumeName = (): string => randomBytes(32).toString('hex');
 /** The volume of that name, made when it is not there. ERR_INVALID_ARGUMENT for a name that is not one. */
 export function ensureVolume(root: string, name: string): Volume {
   const path = join(root, 'volumes', checkVolumeName(name), '_data');
-  mkdirSync(join(root, 'volumes'), { recursive: true, mode: 0o701 });
+  const volumes = join(root, 'volumes');
+  if (!existsSync(volumes)) mkdirSync(volumes, { recursive: true, mode: 0o701 });
   mkdirSync(path, { recursive: true, mode: 0o755 });
   return { name, path };
 }
@@ -72,5 +74,5 @@ function takePlainDirectory(fd: number, to: string): boolean {
 }
 
 export async function removeVolume(root: string, name: string): Promise<void> {
-  await rm(join(root, 'volumes', checkVolumeName(name)), { recursive: true, force: true });
+  await removeTree(join(root, 'volumes', checkVolumeName(name)));
 }

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openStore } from '../../src/engine/store.js';
@@ -148,6 +149,7 @@ describe.skipIf(why !== undefined)(`network${why ? ` (skipped: ${why})` : ''}`, 
       net.gantry('run', '--rm', '--network', 'walled', '--name', 'walled', image, 'true').stderr;
     const before = masquerading();
     net.gantry('network', 'create', 'walled');
+    net.run('iptables', '-t', 'mangle', '-A', 'FORWARD', '-j', 'ACCEPT'); // stops nothing
     expect([forwarded(), forwarded()]).toEqual(['', '']);
     expect(masquerading()).toBe(before + 1);
     const rules = net.run('iptables-save', '-t', 'nat').stdout;
@@ -162,6 +164,7 @@ describe.skipIf(why !== undefined)(`network${why ? ` (skipped: ${why})` : ''}`, 
     expect(net.run('iptables', '-S', 'FORWARD').stdout).toContain('-j CNI-FORWARD');
     net.run('iptables', '-P', 'FORWARD', 'ACCEPT');
     net.run('iptables', '-F', 'FORWARD');
+    net.run('iptables', '-t', 'mangle', '-F', 'FORWARD');
     expect(net.gantry('network', 'rm', 'walled').status).toBe(0);
     expect(masquerading()).toBe(before);
   });
@@ -259,7 +262,7 @@ describe.skipIf(why !== undefined)(`network${why ? ` (skipped: ${why})` : ''}`, 
   });
 
   it('a run that is killed at any moment leaves nothing of its network', async () => {
-    for (const pause of [100, 200, 300, 450]) {
+    for (const pause of [50, 75, 100, 125, 150, 200, 300, 450]) {
       const child = net.start('run', '--name', 'brief', '-p', '8083:80', image, 'sleep', '100');
       await sleep(pause);
       child.kill('SIGKILL');
@@ -267,10 +270,46 @@ describe.skipIf(why !== undefined)(`network${why ? ` (skipped: ${why})` : ''}`, 
       net.gantry('ps', '-a');
       net.gantry('rm', '-f', 'brief');
     }
-    const left = net.run('sh', '-c', 'ls /run/gantry/network/endpoints; grep netns /proc/self/mountinfo');
-    expect(left.stdout).toBe('');
+    const places = 'ls /run/gantry/network/endpoints; ls /run/gantry/network/ipam/gantry0 | grep 172';
+    expect(net.run('sh', '-c', `${places}; grep netns /proc/self/mountinfo`).stdout).toBe('');
     expect(net.run('iptables', '-t', 'nat', '-S').stdout).not.toContain('8083');
     await noVeth();
+  });
+
+  it('a plugin that is still at work when its run is killed is waited for, and undone', async () => {
+    const own = await OwnNetwork.open(dir.path);
+    const slow = `cp -r /usr/lib/cni /run/gantry/cni && mount -t tmpfs tmpfs /usr/lib/cni &&
+      cp /run/gantry/cni/bridge /run/gantry/cni/host-local /run/gantry/cni/firewall /usr/lib/cni &&
+      printf '#!/bin/sh\n[ $CNI_COMMAND = ADD ] && touch /run/gantry/slow && sleep 0.6\nexec /run/gantry/cni/portmap' > /usr/lib/cni/portmap &&
+      chmod +x /usr/lib/cni/portmap`;
+    try {
+      expect(own.run('sh', '-c', slow).stderr).toBe('');
+      const child = own.start('run', '--name', 'slow', '-p', '8085:80', image, 'sleep', '100');
+      await eventually(() => own.run('ls', '/run/gantry/slow').status === 0 || undefined);
+      child.kill('SIGKILL');
+      expect(own.gantry('rm', '-f', 'slow').status).toBe(0);
+      expect(own.run('iptables', '-t', 'nat', '-S').stdout).not.toContain('8085');
+      await sleep(1000); // for one that nobody waited for
+      expect(own.run('iptables', '-t', 'nat', '-S').stdout).not.toContain('8085');
+      expect(own.run('sh', '-c', 'ls /run/gantry/network/endpoints').stdout).toBe('');
+    } finally {
+      own.close();
+    }
+  });
+
+  it('starts at the same time: one rule, an address for each', async () => {
+    net.gantry('network', 'create', 'rush');
+    const starts = Array.from({ length: 4 }, () => {
+      const show = ['busybox', 'ip', '-4', '-o', 'addr', 'show', 'eth0'];
+      return net.start('run', '--rm', '--network', 'rush', image, ...show);
+    });
+    const told = await Promise.all(starts.map((child) => text(child.stdout!)));
+    expect(new Set(told.map((line) => /inet (\S+)/.exec(line)?.[1])).size).toBe(4);
+    expect(told.join('')).toMatch(/^(.*inet .*\n){4}$/);
+    const { Subnet } = JSON.parse(net.gantry('network', 'inspect', 'rush').stdout)[0].IPAM.Config[0];
+    const rules = lines(net.run('iptables', '-t', 'nat', '-S', 'POSTROUTING').stdout);
+    expect(rules.filter((line) => line.includes(Subnet))).toHaveLength(1);
+    expect(net.gantry('network', 'rm', 'rush').status).toBe(0);
   });
 
   it('an interface whose address was given back is down, even in a namespace that somebody holds', async () => {

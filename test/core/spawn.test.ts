@@ -86,8 +86,8 @@ describe('posix_spawn', () => {
   it("leaves node's own children alone", async () => {
     const theirs = spawn('sh', ['-c', 'sleep 0.05; exit 5']);
     const theirEnd = once(theirs, 'exit');
-    const ours = await Promise.all(Array.from({ length: 8 }, (_, n) => sh(`sleep 0.0${n}; exit ${n}`)));
-    expect(ours.map(({ code }) => code)).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
+    const ours = await Promise.all(Array.from({ length: 8 }, (_, n) => sh(`sleep 0.0${n % 9}; exit ${n}`)));
+    expect(ours.map(({ code }) => code)).toEqual(Array.from({ length: 8 }, (_, n) => n));
     expect(await theirEnd).toEqual([5, null]);
   });
 });

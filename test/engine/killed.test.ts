@@ -1,7 +1,7 @@
 /** kill -9 of gantry, of conmon, of the container, at any moment: the next command tells the truth and cleans up. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -18,6 +18,7 @@ import { runDirectory } from '../../src/runtime/host-facts.js';
 import { findExecutable } from '../../src/runtime/oci-runtime.js';
 import { isAlive } from '../../src/runtime/process-identity.js';
 import type { RunFlags } from '../../src/runtime/run-flags.js';
+import { readVolumes } from '../../src/runtime/volume-store.js';
 import { GANTRY, gantry } from '../helpers/gantry-process.js';
 import { temporaryDirectory } from '../helpers/layer-fixture.js';
 import { whyNoContainers } from '../runtime/busybox.js';
@@ -91,6 +92,57 @@ describe.skipIf(why !== undefined)(`killed${why ? ` (skipped: ${why})` : ''}`, {
       await expectNothingLeft(id);
     }
     expect(outcomes.size).toBeGreaterThan(0);
+  });
+
+  it('gantry run, from its first step to its last: nothing runs on, and nothing is left', async () => {
+    const outcomes = new Set<string>();
+    const image = 'killed:latest';
+    await gantry(store.root, 'tag', (await busyboxImage(store)).id, image); // or prune takes it
+    for (let round = 0; round < TIMES * 2; round++) {
+      const idFile = join(directory.path, `id-${round}`);
+      const flags = ['--rm', '--network', 'none', '--cidfile', idFile];
+      const command = ['run', ...flags, image, 'sh', '-c', round % 2 === 0 ? 'sleep 600' : 'exit 3'];
+      const child = spawn(process.execPath, [GANTRY, '--root', store.root, ...command], { stdio: 'ignore' });
+      const exited = once(child, 'exit');
+      await sleep(60 + (round * 160) / (TIMES * 2));
+      child.kill('SIGKILL');
+      await exited;
+      const id = existsSync(idFile) ? readFileSync(idFile, 'utf8') : '';
+      const record = (await listContainers(store)).find(({ ID }) => ID === id);
+      const status = id === '' ? 'not created' : record === undefined ? 'gone' : statusOf(record.State);
+      outcomes.add(status);
+      expect(['not created', 'created', 'gone']).toContain(status);
+      if (record !== undefined) await removeContainer(store, id, { force: true });
+      if (id === '') continue;
+      await until(() => processesOf(id).length === 0);
+      // What a kill left of a write layer that was being made, which nobody owns, is swept by prune.
+      expect(await gantry(store.root, 'system', 'prune', '-f')).toMatchObject({ code: 0 });
+      await expectNothingLeft(id);
+      expect(existsSync(join(runDirectory(store.root), 'crun', id))).toBe(false);
+    }
+    expect(outcomes.size).toBeGreaterThan(0);
+  });
+
+  it('gantry run --rm, once it has told the end: nothing of it is left', async () => {
+    const { id: image } = await busyboxImage(store);
+    const events = join(store.root, 'gantry', 'events.ndjson');
+    const layers = store.driver.list().length;
+    for (let round = 0; round < TIMES * 2; round++) {
+      const before = statSync(events, { throwIfNoEntry: false })?.size ?? 0;
+      const args = ['run', '--rm', '--network', 'none', '-v', '/data', image, 'touch', '/data/a', '/b'];
+      const child = spawn(process.execPath, [GANTRY, '--root', store.root, ...args], { stdio: 'ignore' });
+      const exited = once(child, 'exit');
+      const told = () => (existsSync(events) ? readFileSync(events, 'utf8').slice(before) : '');
+      while (!told().includes('"Action":"die"') && child.exitCode === null) await sleep(0);
+      for (const until = performance.now() + round / 4; performance.now() < until; );
+      child.kill('SIGKILL');
+      await exited;
+      expect(await listContainers(store)).toEqual([]);
+      await expectNothingLeft(/"id":"([0-9a-f]{64})","from"/.exec(told())![1]!);
+      expect(store.driver.list()).toHaveLength(layers);
+      expect(store.layers.db.mounts.list()).toEqual([]);
+      expect(readVolumes(store.root)).toEqual([]);
+    }
   });
 
   it('conmon: the container lives on, is stopped or killed; never exit code 0 when nobody knows', async () => {

@@ -223,6 +223,25 @@ describe.skipIf(process.getuid?.() !== 0)('overlay2 (root: mounts)', () => {
       expect((statSync(merged).mode & 0o777).toString(8)).toBe('701');
     });
 
+    it('can be looked at, mount points made, while it is created', async () => {
+      const seen: string[] = [];
+      const image = await layer({ 'data/file': 'x', 'etc/hosts': "the image's own" });
+      const { mountID } = await driver.createContainer(newContainerID(), image, (merged) => {
+        for (const path of ['data/file', 'etc/hosts']) seen.push(readFileSync(join(merged, path), 'utf8'));
+      });
+      expect(seen).toEqual(['x', '']);
+      expect(existsSync(join(home, `${mountID}-init`, 'merged'))).toBe(false);
+      expect(readdirSync(driver.files(mountID))).toEqual([]);
+    });
+
+    it('is unmounted whole where one was mounted over another', async () => {
+      const { mountID } = await driver.createContainer(newContainerID(), await layer({}));
+      const merged = await mount(mountID);
+      execFileSync('mount', ['-t', 'tmpfs', 'none', merged]);
+      await driver.unmount(mountID);
+      expect(existsSync(merged)).toBe(false);
+    });
+
     it('leaves nothing when its init layer cannot be prepared', async () => {
       const image = await layer({});
       const id = newContainerID();

@@ -1,12 +1,12 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readBeneath } from '../../src/runtime/beneath.js';
 import { hostDevices } from '../../src/runtime/devices.js';
 import { checkContainerName, generateName } from '../../src/runtime/names.js';
-import { networkTexts } from '../../src/runtime/network-files.js';
+import { networkTexts, writeNetworkFiles } from '../../src/runtime/network-files.js';
 import { identify, isAlive } from '../../src/runtime/process-identity.js';
 import { parseSignal } from '../../src/runtime/signals.js';
 
@@ -34,6 +34,22 @@ describe('files of an image', () => {
     expect(() => readBeneath(directory, '/fifo')).toThrow('expected a regular file');
     expect(() => readBeneath(directory, '/')).toThrow('expected a regular file');
   });
+});
+
+it('hostname, hosts and resolv.conf are readable by all whatever the umask, and written in place', () => {
+  const before = process.umask(0o077);
+  const write = (hostname: string) =>
+    writeNetworkFiles(directory, { hostname, network: 'none', extraHosts: [] });
+  try {
+    write('a-long-name');
+  } finally {
+    process.umask(before);
+  }
+  const { ino, mode } = statSync(join(directory, 'hostname'));
+  expect((mode & 0o777).toString(8)).toBe('644');
+  write('box');
+  expect(readFileSync(join(directory, 'hostname'), 'utf8')).toBe('box\n');
+  expect(statSync(join(directory, 'hostname')).ino).toBe(ino);
 });
 
 it('hosts and resolv.conf come from the host with its network only', () => {

@@ -4,6 +4,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   readlinkSync,
   realpathSync,
@@ -19,7 +20,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { memoryFile, textOf } from '../../src/core/fsops/memory-file.js';
 import { MNT_DETACH, mount, umount } from '../../src/core/fsops/mount.js';
 import { spawnProcess } from '../../src/core/spawn.js';
-import { withoutMount } from '../../src/runtime/hidden-mount.js';
+import { openView, withoutMount } from '../../src/runtime/hidden-mount.js';
 import { reap } from '../../src/runtime/reap.js';
 
 const OWN = '/proc/thread-self/ns/mnt';
@@ -68,6 +69,18 @@ describe.skipIf(process.getuid?.() !== 0)('a mount that is not to be seen (needs
     closeSync(output);
     expect([where, Number.parseInt(mask!, 8)]).toEqual([cwd, umask]);
     expect(namespace).not.toBe(home);
+  });
+
+  it('can be entered by others while it is open', () => {
+    const view = openView(point);
+    const entered = [
+      `--mount=/proc/${process.pid}/fd/${view.namespace}`,
+      `--root=/proc/${process.pid}/fd/${view.root}`,
+    ];
+    expect(execFileSync('nsenter', [...entered, 'ls', '-A', point], { encoding: 'utf8' })).toBe('');
+    expect(readdirSync(point)).toEqual(['file']);
+    view.close();
+    expect(() => execFileSync('nsenter', [...entered, 'true'], { stdio: 'ignore' })).toThrow();
   });
 
   it('is left after a failure, ours or of the way there', () => {
@@ -146,6 +159,6 @@ describe.skipIf(process.getuid?.() !== 0)('a mount that is not to be seen (needs
       { encoding: 'utf8' },
     );
     const there = [true, marker];
-    expect(JSON.parse(found)).toEqual({ inside: there, after: there });
+    expect(JSON.parse(found)).toEqual({ inside: there, after: there, entered: 'here\n' });
   });
 });

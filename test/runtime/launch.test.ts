@@ -20,7 +20,7 @@ import { cgroupLayout } from '../../src/runtime/cgroup-layout.js';
 import type { ContainerSettings, HostConfig } from '../../src/runtime/create-request.js';
 import { hostDevices } from '../../src/runtime/devices.js';
 import { type Launched, launch } from '../../src/runtime/launch.js';
-import { chooseRuntime, type OciRuntime } from '../../src/runtime/oci-runtime.js';
+import { chooseRuntime, deleteFromRuntime, type OciRuntime } from '../../src/runtime/oci-runtime.js';
 import seccompDefault from '../../src/runtime/seccomp-default.json' with { type: 'json' };
 import { busyboxRootfs, whyNoContainers } from './busybox.js';
 import { hostConfigOf } from './host-config.js';
@@ -152,6 +152,33 @@ for (const name of ['crun', 'runc']) {
       container.kill(9);
       expect(await container.exited).toBe(137);
       await expect(container.start()).rejects.toMatchObject({ code: 'ERR_RUNTIME' });
+    });
+
+    it("ends what outlives its first process, where the pids are the host's", async () => {
+      const container = await prepare(
+        { Cmd: ['sh', '-c', 'sleep 600 < /dev/null > /dev/null 2>&1 & echo $!'] },
+        { PidMode: 'host' },
+      );
+      const output = text(container.stdout);
+      await container.start();
+      expect(await container.exited).toBe(0);
+      const pid = Number(await output);
+      expect(existsSync(`/proc/${pid}`)).toBe(true);
+      await container.remove();
+      const left = existsSync(`/proc/${pid}`) ? readFileSync(`/proc/${pid}/stat`, 'utf8') : '';
+      expect(left).not.toMatch(/\) [RSD] /); // at most a zombie
+      expect(existsSync(join(directory, 'state', name, container.id))).toBe(false);
+    });
+
+    it.runIf(name === 'crun')('is forgotten where a kill left half of what crun knows', async () => {
+      const container = await prepare({ Cmd: ['true'] });
+      await container.start();
+      await container.exited;
+      const state = join(directory, 'state/crun', container.id);
+      rmSync(join(state, 'status'));
+      await deleteFromRuntime(container.runtime, container.id);
+      expect(existsSync(state)).toBe(false);
+      await container.remove();
     });
 
     it('is created, then running, as the runtime sees it', async () => {

@@ -10,18 +10,21 @@
  *
  * The bridge plugin's own end waits for the kernel to unhook the veth, 30 ms. A veth ends with its namespace, so detach takes the
  * interface down inside (from then on nothing answers under its address), has host-local give the address back, and lets the namespace go:
- * the kernel takes it away, with the veth, right after its last process. Only `network disconnect` unhooks a veth itself.
+ * the kernel takes it away, with the veth, right after its last process. Only who leaves a namespace that stays (disconnect, a failed attach) has
+ * the veth unhooked.
  */
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { errnoCode, GantryError } from '../../core/errors.js';
+import type { Lock } from '../../core/lock.js';
 import type { EndpointSettings } from '../create-request.js';
-import { type CniCall, checkNetworking, cniAdd, cniDelete } from './cni.js';
+import { type CniCall, type CniOptions, checkNetworking, cniAdd, cniDelete } from './cni.js';
 import {
   directoryOf,
   type Endpoint,
   endpointsOf,
   interfaceNumber,
   lockNetworks,
+  lockPlugins,
   namespacePath,
   putEndpoint,
   readEndpoints,
@@ -51,29 +54,43 @@ export interface AttachOptions
 
 /** Puts a container's namespace on one more network. ERR_CONFLICT for a port, ERR_RUNTIME. */
 export async function attach(options: AttachOptions): Promise<Endpoint> {
-  let endpoint = await reserve(options);
-  const forwarded = openHost(endpoint.network);
+  const working = await lockPlugins(options.containerID);
+  try {
+    return await setUp(await reserve(options), working);
+  } finally {
+    working?.release();
+  }
+}
+
+async function setUp(reserved: Endpoint, working: Lock | undefined): Promise<Endpoint> {
+  const { call, network } = reserved;
+  let endpoint = reserved;
+  const added = cniAdd(call, heldBy(working)); // first, because it takes longer
+  const forwarded = openHost(network);
   forwarded.catch(() => {}); // told below
   try {
-    const result = await cniAdd(endpoint.call);
+    const result = await added;
     endpoint = { ...endpoint, result };
-    if (!(await forwarded)) {
-      const { plugins } = endpoint.call;
-      endpoint = { ...endpoint, call: { ...endpoint.call, plugins: [...plugins, FIREWALL] } };
+    if (await forwarded) {
       putEndpoint(endpoint);
-      await cniAdd({ ...endpoint.call, plugins: [FIREWALL] }, result);
-    } else putEndpoint(endpoint);
+    } else {
+      endpoint = { ...endpoint, call: { ...call, plugins: [...call.plugins, FIREWALL] } };
+      putEndpoint(endpoint);
+      await cniAdd({ ...call, plugins: [FIREWALL] }, { ...heldBy(working), before: result });
+    }
     return endpoint;
   } catch (error) {
     await forwarded.catch(() => {}); // no rule comes after the end
-    await detachFrom(endpoint);
+    await undo(endpoint, working);
     // host-local's words for an address that was asked for.
     if (error instanceof GantryError && error.message.includes('is not available in range set')) {
-      throw new GantryError('ERR_CONFLICT', 'Address already in use', { address: endpoint.call.ip });
+      throw new GantryError('ERR_CONFLICT', 'Address already in use', { address: call.ip });
     }
     throw error;
   }
 }
+
+const heldBy = (lock: Lock | undefined): CniOptions => (lock === undefined ? {} : { held: lock.fd });
 
 /** Its ports and its interface's name, so that no other gets them, and what to undo; nothing is set up yet. */
 async function reserve({ publish, settings, ...own }: AttachOptions): Promise<Endpoint> {
@@ -127,8 +144,17 @@ function freeInterface(others: readonly Endpoint[]): string {
  * stays, and the next call tries again.
  */
 export async function detachFrom(endpoint: Endpoint): Promise<boolean> {
+  const working = await lockPlugins(endpoint.containerID);
+  try {
+    return await undo(endpoint, working);
+  } finally {
+    working?.release();
+  }
+}
+
+async function undo(endpoint: Endpoint, working: Lock | undefined): Promise<boolean> {
   const { containerID, call, result } = endpoint;
-  const undone = await cniDelete(call, result).then(yes, no);
+  const undone = await cniDelete(call, result, heldBy(working)).then(yes, no);
   if (undone) removeEndpoint(endpoint);
   const next = endpointsOf(containerID).find((other) => !other.network.Internal && other.result);
   if (endpoint.isGateway && next !== undefined) {
@@ -145,10 +171,16 @@ export async function detachFrom(endpoint: Endpoint): Promise<boolean> {
 export async function detach(id: string): Promise<void> {
   const directory = directoryOf(id);
   if (!existsSync(directory)) return;
-  for (const endpoint of endpointsOf(id)) {
-    const { call, result } = endpoint;
-    silence(call);
-    if (await cniDelete(call, result, { withNamespace: true }).then(yes, no)) removeEndpoint(endpoint);
+  const working = await lockPlugins(id);
+  try {
+    for (const endpoint of endpointsOf(id)) {
+      const { call, result } = endpoint;
+      silence(call);
+      const undone = cniDelete(call, result, { ...heldBy(working), withNamespace: true });
+      if (await undone.then(yes, no)) removeEndpoint(endpoint);
+    }
+  } finally {
+    working?.release();
   }
   releaseNamespace(namespacePath(id));
   const left = endpointsOf(id).length > 0;

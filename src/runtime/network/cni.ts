@@ -16,7 +16,8 @@ const CNI_VERSION = '1.0.0';
 const DIRECTORIES = ['/usr/lib/cni', '/opt/cni/bin', '/usr/libexec/cni'];
 /** Plugins call iptables. */
 export const SYSTEM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
-const TIMEOUT_MS = 30_000;
+/** After that one is killed. */
+export const PLUGIN_MS = 30_000;
 
 export interface CniPlugin {
   readonly type: string;
@@ -48,13 +49,22 @@ export interface CniResult {
   readonly ips?: readonly { readonly address: string; readonly gateway?: string }[];
 }
 
+export interface CniOptions {
+  /** A descriptor that each plugin and what it runs keep open. */
+  readonly held?: number;
+}
+
 /**
  * Runs the plugins in order, each with the answer of the one before, the first with `before`. ERR_RUNTIME with the
  * plugin's own words.
  */
-export async function cniAdd(call: CniCall, before?: CniResult): Promise<CniResult> {
-  let result = before;
-  for (const plugin of call.plugins) result = await run('ADD', call, plugin, plugin.type, result);
+export async function cniAdd(
+  call: CniCall,
+  options: CniOptions & { readonly before?: CniResult } = {},
+): Promise<CniResult> {
+  let result = options.before;
+  for (const plugin of call.plugins)
+    result = await run('ADD', call, plugin, plugin.type, { ...options, result });
   return result ?? {};
 }
 
@@ -65,11 +75,11 @@ export async function cniAdd(call: CniCall, before?: CniResult): Promise<CniResu
 export async function cniDelete(
   call: CniCall,
   result: CniResult | undefined,
-  { withNamespace = false }: { readonly withNamespace?: boolean } = {},
+  options: CniOptions & { readonly withNamespace?: boolean } = {},
 ): Promise<void> {
   for (const plugin of [...call.plugins].reverse()) {
-    const program = withNamespace ? (plugin.ipam?.type ?? plugin.type) : plugin.type;
-    await run('DEL', call, plugin, program, result);
+    const program = options.withNamespace ? (plugin.ipam?.type ?? plugin.type) : plugin.type;
+    await run('DEL', call, plugin, program, { ...options, result });
   }
 }
 
@@ -113,9 +123,9 @@ async function run(
   { name, containerID, netns, ifname, ip, mac }: CniCall,
   plugin: CniPlugin,
   program: string,
-  prevResult: CniResult | undefined,
+  { held, result }: CniOptions & { readonly result: CniResult | undefined },
 ): Promise<CniResult> {
-  const input = { cniVersion: CNI_VERSION, name, ...plugin, ...(prevResult ? { prevResult } : {}) };
+  const input = { cniVersion: CNI_VERSION, name, ...plugin, ...(result ? { prevResult: result } : {}) };
   const env = {
     PATH: SYSTEM_PATH,
     CNI_COMMAND: command,
@@ -133,7 +143,8 @@ async function run(
   const { status, stdout, stderr } = await runProgram([path], {
     env,
     input: JSON.stringify(input),
-    timeoutMs: TIMEOUT_MS,
+    timeoutMs: PLUGIN_MS,
+    ...(held === undefined ? {} : { held }),
   }).catch((error: Error) => {
     throw failed(error.message, error);
   });

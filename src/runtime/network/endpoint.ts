@@ -6,14 +6,15 @@
  *   /run/gantry/network/ipam/<bridge>/            host-local's leases
  *   /run/gantry/network/endpoints/<container id>/
  *       netns                                     the namespace (namespace.ts)
+ *       plugins                                   held while plugins are at work for it, by these too
  *       <network id>.json                         written before anything is set up, so that a kill leaves what to undo
  */
 import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeFileAtomic } from '../../core/atomic.js';
 import { errnoCode } from '../../core/errors.js';
-import { type Lock, lock } from '../../core/lock.js';
-import type { CniCall, CniResult } from './cni.js';
+import { type Lock, lock, tryLock } from '../../core/lock.js';
+import { type CniCall, type CniResult, PLUGIN_MS } from './cni.js';
 import type { Network } from './network-store.js';
 import type { PublishedPort } from './ports.js';
 
@@ -52,6 +53,15 @@ export const namespacePath = (id: string): string => join(directoryOf(id), 'netn
 export function lockNetworks(): Promise<Lock> {
   mkdirSync(DIRECTORY, { recursive: true, mode: 0o700 });
   return lock(join(DIRECTORY, 'lock'));
+}
+
+/**
+ * Before the plugins of a container: waits for those that a gantry left behind that was killed. What they still do would
+ * come after it was undone. Undefined when they hang.
+ */
+export async function lockPlugins(id: string): Promise<Lock | undefined> {
+  const path = join(directoryOf(id), 'plugins');
+  return tryLock(path) ?? lock(path, { signal: AbortSignal.timeout(PLUGIN_MS) }).catch(() => undefined);
 }
 
 function list(directory: string): string[] {

@@ -5,6 +5,9 @@
  *
  * The bridge plugin would do it for each container, and the firewall plugin the same for FORWARD: 31 calls of iptables in a run, which took as
  * long as all else. So that plugin is only used where something in FORWARD could stop a container's packets.
+ *
+ * What is there is looked at before each start and never remembered: a rule that somebody flushed is back when the next container of its
+ * network starts, and a FORWARD that somebody closed is seen by it. Containers that run already are not looked at.
  */
 import { GantryError } from '../../core/errors.js';
 import { findExecutable } from '../oci-runtime.js';
@@ -22,10 +25,7 @@ export interface HostRules {
   readonly masqueraded: boolean;
 }
 
-/**
- * As they are now, so that what somebody flushed is back with the next container. One call for both tables; one that is not
- * there yet (`iptables-save` makes none) lets everything through.
- */
+/** One call for both tables; one that is not there yet (`iptables-save` makes none) lets everything through. */
 export async function hostRules(network: Network): Promise<HostRules> {
   const { status, stdout } = await run('iptables-save');
   const filter = stdout.split(/^COMMIT$/m).find((table) => table.includes('*filter\n')) ?? '';

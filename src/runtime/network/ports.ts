@@ -1,5 +1,4 @@
 /** Published ports: which of the host's lead to which of the container's. */
-import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { errnoCode, GantryError } from '../../core/errors.js';
@@ -81,6 +80,7 @@ async function probe({ hostIP, hostPort, protocol }: PublishedPort): Promise<num
     await new Promise((resolve) => server.close(resolve));
     return port;
   }
+  const { createSocket } = await import('node:dgram'); // most runs publish none
   const socket = createSocket('udp4').bind({ port: hostPort, address: hostIP, exclusive: true });
   await once(socket, 'listening');
   const { port } = socket.address();

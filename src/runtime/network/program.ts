@@ -11,6 +11,8 @@ export interface ProgramOptions {
   readonly env: Readonly<Record<string, string>>;
   /** What it reads. */
   readonly input?: string;
+  /** A descriptor that it and what it runs keep open. */
+  readonly held?: number;
   /** It is killed after that. */
   readonly timeoutMs?: number;
 }
@@ -25,14 +27,15 @@ export interface Finished {
 /** Begun when this returns. The first word is an absolute path. ERR_SYSCALL when it cannot be executed. */
 export async function runProgram(
   argv: readonly [string, ...string[]],
-  { env, input = '', timeoutMs }: ProgramOptions,
+  { env, input = '', held, timeoutMs }: ProgramOptions,
 ): Promise<Finished> {
   const files = ['stdin', 'stdout', 'stderr'].map(memoryFile);
   const [stdin, stdout, stderr] = files as [number, number, number];
   let timer: NodeJS.Timeout | undefined;
   try {
     writeSync(stdin, input, 0); // at a position: its offset, which the program shares, stays at the beginning
-    const pid = spawnProcess(argv, { stdio: [stdin, stdout, stderr], env, cwd: '/' });
+    const stdio = [stdin, stdout, stderr, ...(held === undefined ? [] : [held])];
+    const pid = spawnProcess(argv, { stdio, env, cwd: '/' });
     if (timeoutMs !== undefined) timer = setTimeout(() => process.kill(pid, 'SIGKILL'), timeoutMs);
     const status = await reap(pid);
     return { status, stdout: textOf(stdout), stderr: textOf(stderr) };
