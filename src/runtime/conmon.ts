@@ -115,6 +115,7 @@ export async function supervise(options: SuperviseOptions): Promise<Supervised> 
   const errors = openSync(join(bundle, 'conmon.err'), 'w', 0o600);
   const answers = pipe();
   let view: View | undefined;
+  let parted: Promise<number>;
   try {
     view = runtime.hidden === undefined ? undefined : openView(runtime.hidden);
     const parent = spawnProcess([conmon, ...conmonArguments(options, view)], {
@@ -123,7 +124,7 @@ export async function supervise(options: SuperviseOptions): Promise<Supervised> 
       env: { ...options.environment, _OCI_SYNCPIPE: '3' },
       cwd: bundle,
     });
-    void reap(parent, { keepAlive: false }); // it begets the one that stays
+    parted = reap(parent); // it begets the one that stays, and writes down its pid
   } catch (cause) {
     closeSync(answers.read);
     view?.close();
@@ -134,6 +135,7 @@ export async function supervise(options: SuperviseOptions): Promise<Supervised> 
   }
   const answer = await firstLine(new Socket({ fd: answers.read, readable: true, writable: false }));
   view?.close(); // the runtime is there, or has ended
+  await parted;
   const { data, message } = parseAnswer(answer);
   const shim = identify(Number(readText(join(bundle, 'conmon.pid'))));
   const first = data > 0 ? identify(data) : undefined;

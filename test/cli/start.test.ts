@@ -65,6 +65,12 @@ describe.skipIf(why !== undefined)(`start${why ? ` (skipped: ${why})` : ''}`, { 
     rmSync(runDirectory(store.root), { recursive: true }); // /run is a tmpfs
   };
 
+  it('run in the foreground passes output and exit code, and says nothing itself', async () => {
+    const { id } = await busyboxImage(store);
+    const command = ['sh', '-c', 'echo out; echo err >&2; exit 5'];
+    expect(await gantry('run', '--rm', id, ...command)).toEqual({ code: 5, out: 'out\n', err: 'err\n' });
+  });
+
   it('-a passes all output and the exit code, again and again, and with --rm', async () => {
     const id = await create('echo out; echo err >&2; exit 5');
     for (let time = 0; time < 2; time++)

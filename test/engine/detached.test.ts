@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -124,6 +124,26 @@ for (const runtime of ['crun', 'runc']) {
       const gone = openStore(join(directory.path, 'gone'));
       await cleanupContainer(gone, id, options);
       expect(existsSync(gone.root)).toBe(false);
+    });
+
+    it("waits for conmon's own pid, which may come after the container's", async () => {
+      const bin = join(directory.path, 'bin');
+      mkdirSync(bin, { recursive: true });
+      const late = `#!/bin/sh
+for word do
+  shift
+  [ "$previous" = --conmon-pidfile ] && file=$word word=$word.early
+  previous=$word
+  set -- "$@" "$word"
+done
+${findExecutable('conmon')} "$@"
+sleep 0.3
+mv "$file.early" "$file"\n`;
+      writeFileSync(join(bin, 'conmon'), late, { mode: 0o755 });
+      const id = await create('sleep 600');
+      await startDetached(store, id, { ...options, searchPath: `${bin}:${process.env.PATH}` });
+      const { Supervisor } = await state(id);
+      expect(readFileSync(`/proc/${Supervisor!.Pid}/comm`, 'utf8')).toBe('conmon\n');
     });
 
     it('tells what did not start, and leaves nothing', async () => {
