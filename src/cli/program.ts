@@ -165,5 +165,5 @@ export function program(session: Session, args: readonly string[] = []): Command
   const { name } = commandName(args);
   const asked = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   for (const make of asked === undefined ? Object.values(COMMANDS) : [asked]) made.addCommand(make(session));
-  return withBooleanForms(made);
+  return args.some((word) => /^--[a-z-]+=(true|false)$/.test(word)) ? withBooleanForms(made) : made;
 }

@@ -11,13 +11,13 @@
  * conmon), else a living conmon is waited for, else 255 "supervisor lost": never 0. One file, because every look and every
  * removal settles first.
  */
-import { spawn } from 'node:child_process';
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { GantryError } from '../core/errors.js';
 import type { ContainerID } from '../core/ids.js';
 import { removeTree } from '../core/remove-tree.js';
+import { spawnProcess } from '../core/spawn.js';
 import { bundleDirectory, bundleRuntime } from '../runtime/bundle-directory.js';
 import { cgroupLayout } from '../runtime/cgroup-layout.js';
 import { creationDone, recordedExit, recordedOom, shimDone } from '../runtime/conmon.js';
@@ -28,6 +28,7 @@ import { exitDirectory, runDirectory } from '../runtime/host-facts.js';
 import { isAnonymousVolume } from '../runtime/mount-points.js';
 import { chooseRuntime, deleteFromRuntime } from '../runtime/oci-runtime.js';
 import { isAlive } from '../runtime/process-identity.js';
+import { reap } from '../runtime/reap.js';
 import { wantsRestart } from '../runtime/restart-policy.js';
 import { removeVolume } from '../runtime/volumes.js';
 import { cleanupCommand } from './cleanup-command.js';
@@ -197,10 +198,13 @@ async function detachedEnd(store: Store, { ID, State }: ContainerRecord): Promis
 /** Has `gantry container cleanup` start an ended container again, beside us and after us. */
 function callCleanup(store: Store, { ID, Gantry }: ContainerRecord): void {
   if (Gantry === undefined) return;
-  const [program, ...args] = cleanupCommand(Gantry, store, ID);
-  spawn(program, args, { detached: true, stdio: 'ignore', cwd: '/' })
-    .on('error', () => {})
-    .unref();
+  try {
+    const stdio = ['ignore', 'ignore', 'ignore'] as const;
+    const cleanup = spawnProcess(cleanupCommand(Gantry, store, ID), { stdio, session: true, cwd: '/' });
+    void reap(cleanup, { keepAlive: false });
+  } catch {
+    // The next one who looks tries again.
+  }
 }
 
 /** A creation that was killed. Its lock is free then. */

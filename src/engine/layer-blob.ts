@@ -1,6 +1,5 @@
 /** Layers of the store as blobs: what push uploads and what archives hold. */
 import { closeSync, openSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CompressionSpec } from '../core/compress/compression-spec.js';
 import type { ChainID, Digest } from '../core/digest/digest.js';
@@ -9,6 +8,7 @@ import { GantryError } from '../core/errors.js';
 import { newCacheID } from '../core/ids.js';
 import { LAYER_TYPE, type LayerCompression } from '../core/oci/media-types.js';
 import { ProgressWords } from '../core/progress-words.js';
+import { removeTree } from '../core/remove-tree.js';
 import type { WrittenBlob } from '../layer/layer-blob.js';
 import type { Pool } from './pool.js';
 import type { Store } from './store.js';
@@ -44,7 +44,7 @@ export async function makeLayerBlob(
   const { makeHeldDirectory } = await import('../core/held-directory.js');
   const held = makeHeldDirectory(join(store.root, 'gantry', 'tmp'), newCacheID);
   const remove = async (): Promise<void> => {
-    await rm(held.path, { recursive: true, force: true });
+    await removeTree(held.path);
     held.release();
   };
   const path = join(held.path, 'blob');

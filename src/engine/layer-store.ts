@@ -10,12 +10,12 @@
  * A damaged layer keeps its cache id: its files are exchanged for the new ones, and what stands on it goes on.
  * For power cuts see durability.ts: each commit leaves a mark before it is entered.
  */
-import { rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { type ChainID, chainIDOf, hexOf } from '../core/digest/digest.js';
 import { GantryError, isGantryError } from '../core/errors.js';
 import { type CacheID, type ContainerID, newCacheID, parseCacheID } from '../core/ids.js';
 import type { Lock, LockOptions } from '../core/lock.js';
+import { removeTree } from '../core/remove-tree.js';
 import type { LayerDB, LayerRecord, Removal } from '../layer/layerdb.js';
 import type { LayerReceipt } from '../layer/receipt.js';
 import type { LayerDriver } from '../overlay/driver.js';
@@ -141,7 +141,7 @@ export class LayerStore {
 
   async discard(staging: Staging): Promise<void> {
     try {
-      await rm(staging.dir, { recursive: true, force: true });
+      await removeTree(staging.dir);
     } finally {
       staging.release();
     }

@@ -8,12 +8,12 @@
  * park, get or drop for a chainID holds its lock.
  */
 import { mkdirSync, readFileSync, renameSync, statSync } from 'node:fs';
-import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileAtomic } from '../core/atomic.js';
 import { type ChainID, hexOf } from '../core/digest/digest.js';
 import { errnoCode } from '../core/errors.js';
 import { type CacheID, newCacheID, parseCacheID } from '../core/ids.js';
+import { removeTree } from '../core/remove-tree.js';
 import type { LayerReceipt } from '../layer/receipt.js';
 import { chainIDsIn } from './chain-folder.js';
 
@@ -77,12 +77,12 @@ export class ParkedLayers {
     const away = join(this.#tmp, `${newCacheID()}-removing`);
     mkdirSync(this.#tmp, { recursive: true, mode: 0o700 });
     try {
-      await rename(this.#path(chainID), away);
+      renameSync(this.#path(chainID), away);
     } catch (error) {
       if (errnoCode(error) === 'ENOENT') return;
       throw error;
     }
-    await rm(away, { recursive: true, force: true });
+    await removeTree(away);
   }
 
   list(): ChainID[] {

@@ -2,7 +2,6 @@
  * Volumes as containers have them, bind mounted (volume-store.ts tells where they lie). A new, empty one takes what the
  * image has at the place where it is mounted; an anonymous one goes with its container (`--rm`, `rm -v`).
  */
-import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import {
   chmodSync,
@@ -47,6 +46,7 @@ export function fillVolume(volume: Volume, rootfs: string, target: string): void
   try {
     if (takePlainDirectory(fd, volume.path)) return;
     // The opened directory itself is copied, whatever its path has become; links inside stay links.
+    const { spawnSync } = process.getBuiltinModule('node:child_process'); // 1 ms to load, seldom needed
     const copy = spawnSync('cp', ['-a', '/proc/self/fd/3/.', volume.path], {
       stdio: ['ignore', 'ignore', 'pipe', fd],
       encoding: 'utf8',
