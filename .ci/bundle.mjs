@@ -60,16 +60,7 @@ await build({
   entryPoints: ['src/cli/process.ts', ...entries('workers')],
   banner: { js: "const __url=require('node:url').pathToFileURL(__filename).href;" },
 });
-// Read by sh first, to which ':' is a command, and then by Node, to which it is a string before a comment. With
-// NODE_EXTRA_CA_CERTS Node parses every authority that it knows before it runs a line, 60 ms, and most commands talk
-// to nobody: registry/trust.ts reads the file under its other name when it is needed.
-const line = [
-  `':' //`,
-  `[ -z "$NODE_EXTRA_CA_CERTS" ] || export GANTRY_EXTRA_CA_CERTS="$NODE_EXTRA_CA_CERTS"`,
-  `unset NODE_EXTRA_CA_CERTS`,
-  `exec node "$0" "$@"`,
-];
-await build({ ...program, entryPoints: ['src/cli/gantry.ts'], banner: { js: line.join('; ') } });
+await build({ ...program, entryPoints: ['src/cli/gantry.ts'] });
 await build({
   ...common,
   entryPoints: entries('bench'),

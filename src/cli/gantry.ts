@@ -1,20 +1,28 @@
-#!/bin/sh
+#!/usr/bin/env -S -u NODE_EXTRA_CA_CERTS GANTRY_EXTRA_CA_CERTS=${NODE_EXTRA_CA_CERTS} node
 /**
  * Starts the program with V8's code cache of it: what an earlier start compiled is read, 20 to 40 ms less for a command.
  *
- *   dist/src/cli/gantry.js          this; begun by sh, whose line .ci/bundle.mjs puts first
+ *   dist/src/cli/gantry.js          this
  *               process.js          the program
  *               process.js.1763771234567.run.cache    the functions that `run` called, once it has succeeded
  *
  * V8 takes a cache only for its own version and flags and for a source of the same length, any other is written anew. The name
  * has the time at which the program's file came here: its mtime may be that of a package, the same for two versions.
  * Node has this itself from 22 on (module.enableCompileCache), but not in 20.
+ *
+ * With NODE_EXTRA_CA_CERTS Node parses every authority that it knows before it runs a line, 60 ms, and most commands talk
+ * to nobody. So env(1) gives the name another until Node has begun; registry/trust.ts reads the file when it is needed. Not
+ * sh: it passes on no variable whose name has a dot, and complains of a working directory that is gone.
  */
 import { readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { Script } from 'node:vm';
 import { commandName } from './command-name.js';
+
+const { GANTRY_EXTRA_CA_CERTS: authorities } = process.env;
+delete process.env.GANTRY_EXTRA_CA_CERTS;
+if (authorities) process.env.NODE_EXTRA_CA_CERTS = authorities;
 
 const file = join(__dirname, 'process.js');
 const { name, rest } = commandName(process.argv.slice(2));

@@ -1,6 +1,6 @@
 /**
  * Which certificates a registry connection trusts: the system's bundle (Node alone knows only Mozilla's list, and a
- * company's own authority is in the system's), NODE_EXTRA_CA_CERTS (GANTRY_EXTRA_CA_CERTS, when sh began the program), and the endpoint's own. Parsing the 140 of Debian
+ * company's own authority is in the system's), NODE_EXTRA_CA_CERTS, and the endpoint's own. Parsing the 140 of Debian
  * takes 24 ms, so a context is made once and passed to every connection of an endpoint.
  */
 import { readFileSync } from 'node:fs';
@@ -28,11 +28,8 @@ function readable(path: string | undefined): string | undefined {
 export function systemRoots(env: NodeJS.ProcessEnv): string[] {
   let system = readable(env.SSL_CERT_FILE);
   for (const path of SYSTEM_BUNDLES) system ??= readable(path);
-  const extra = [env.NODE_EXTRA_CA_CERTS, env.GANTRY_EXTRA_CA_CERTS].map(readable);
-  return [
-    ...(system === undefined ? rootCertificates : [system]),
-    ...extra.filter((pem) => pem !== undefined),
-  ];
+  const extra = readable(env.NODE_EXTRA_CA_CERTS);
+  return [...(system === undefined ? rootCertificates : [system]), ...(extra === undefined ? [] : [extra])];
 }
 
 /** For tls.connect's `secureContext`. Throws ERR_INVALID_ARGUMENT where a certificate or key cannot be used. */

@@ -4,8 +4,9 @@
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, statSync, utimesSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { copyFileSync, mkdtempSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
 import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { temporaryDirectory } from '../helpers/layer-fixture.js';
@@ -42,14 +43,11 @@ describe('the code cache', () => {
 });
 
 describe('the program as it is installed', () => {
-  const start = (...args: string[]) =>
-    spawnSync('dist/src/cli/gantry.js', args, {
-      encoding: 'utf8',
-      env: { ...process.env, NODE_EXTRA_CA_CERTS: '/nowhere/company.pem' },
-    });
+  const start = (env: NodeJS.ProcessEnv, ...args: string[]) =>
+    spawnSync('dist/src/cli/gantry.js', args, { encoding: 'utf8', env: { ...process.env, ...env } });
 
-  it('is begun by sh, which keeps from Node what would have it read all authorities', () => {
-    const { stdout, stderr, status } = start('--version');
+  it('keeps from Node what would have it read all authorities', () => {
+    const { stdout, stderr, status } = start({ NODE_EXTRA_CA_CERTS: '/nowhere/company.pem' }, '--version');
     // Node warns of a file that it cannot read.
     expect({ stdout, stderr, status }).toEqual({
       stdout: expect.stringMatching(/^gantry version /),
@@ -59,9 +57,38 @@ describe('the program as it is installed', () => {
   });
 
   it('hands on arguments with spaces, and exit codes', () => {
-    const { stderr, status } = start('inspect', 'no such $(thing)');
+    const { stderr, status } = start({}, 'inspect', 'no such $(thing)');
     expect(stderr).toContain('no such $(thing)');
     expect(status).toBe(1);
+  });
+
+  it('has the environment of its caller, whatever the names in it', () => {
+    const launcher = mkdtempSync(join(tmpdir(), 'gantry-launcher-'));
+    copyFileSync('dist/src/cli/gantry.js', join(launcher, 'gantry.js'));
+    writeFileSync(join(launcher, 'process.js'), 'console.log(JSON.stringify(process.env));');
+    const seen = (env: NodeJS.ProcessEnv) =>
+      JSON.parse(
+        spawnSync(join(launcher, 'gantry.js'), { encoding: 'utf8', env: { PATH: process.env.PATH, ...env } })
+          .stdout,
+      );
+    const env = { NODE_EXTRA_CA_CERTS: '/a "b"/$c\\d.pem', 'build.id': '1', 'BASH_FUNC_x%%': '() { :\n}' };
+    expect(seen(env)).toEqual({ PATH: process.env.PATH, ...env });
+    expect(seen({})).toEqual({ PATH: process.env.PATH });
+    rmSync(launcher, { recursive: true });
+  });
+
+  it('says nothing of a working directory that is gone', () => {
+    const gone = mkdtempSync(join(tmpdir(), 'gantry-gone-'));
+    const program = resolve('dist/src/cli/gantry.js');
+    const { stderr, status } = spawnSync(
+      '/bin/sh',
+      ['-c', 'rmdir "$1"; exec "$2" --version', '-', gone, program],
+      {
+        cwd: gone,
+        encoding: 'utf8',
+      },
+    );
+    expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
   });
 });
 

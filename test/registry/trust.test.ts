@@ -11,17 +11,13 @@ const file = (name: string): string => {
   return join(dir.path, name);
 };
 
-it('adds the files of extra authorities under both names to the system’s', () => {
-  const env = {
-    SSL_CERT_FILE: file('system'),
-    NODE_EXTRA_CA_CERTS: file('extra'),
-    GANTRY_EXTRA_CA_CERTS: file('moved'),
-  };
-  expect(systemRoots(env)).toEqual(['system', 'extra', 'moved']);
+it('adds the file of extra authorities to the system’s', () => {
+  const env = { SSL_CERT_FILE: file('system'), NODE_EXTRA_CA_CERTS: file('extra') };
+  expect(systemRoots(env)).toEqual(['system', 'extra']);
   expect(systemRoots({ SSL_CERT_FILE: env.SSL_CERT_FILE })).toEqual(['system']);
 });
 
 it('takes a file that cannot be read for none', () => {
-  const roots = systemRoots({ SSL_CERT_FILE: file('system'), GANTRY_EXTRA_CA_CERTS: join(dir.path, 'none') });
+  const roots = systemRoots({ SSL_CERT_FILE: file('system'), NODE_EXTRA_CA_CERTS: join(dir.path, 'none') });
   expect(roots).toEqual(['system']);
 });
