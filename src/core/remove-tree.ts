@@ -3,7 +3,7 @@
  * (8 ms in place of 0.3), and for 100,000 files they take twice the time and three times the CPU. Between slices of a few
  * milliseconds the event loop goes on; only the listing of one huge directory holds it for longer (1 ms for 1,000 names).
  *
- * Names are bytes: as latin1 each byte is one character, so what is no UTF-8 goes too. Links are removed, never followed.
+ * Names are bytes, so what is no UTF-8 goes too. Links are removed, never followed.
  * Something that is not there is as good as removed, wherever in the tree: somebody else may be removing it as well.
  */
 import { lstatSync, readdirSync, rmdirSync, unlinkSync } from 'node:fs';
@@ -13,6 +13,7 @@ import { errnoCode } from './errors.js';
 const SLICE_MS = 10;
 /** For a directory in which somebody still makes files. */
 const ATTEMPTS = 5;
+const SLASH = Buffer.from('/');
 
 /** Node's system errors pass through. */
 export async function removeTree(path: string): Promise<void> {
@@ -31,19 +32,18 @@ export function removeSmallTree(path: string): void {
 
 function* removalAt(path: string): Generator<void> {
   const found = lstatSync(path, { throwIfNoEntry: false });
-  if (found?.isDirectory()) yield* removal(Buffer.from(path).toString('latin1'));
+  if (found?.isDirectory()) yield* removal(Buffer.from(path));
   else if (found !== undefined) unlessGone(() => unlinkSync(path));
 }
 
 /** Yields after each entry. */
-function* removal(path: string): Generator<void> {
-  const directory = Buffer.from(path, 'latin1');
+function* removal(directory: Buffer): Generator<void> {
   for (let attempt = 1; ; attempt++) {
-    const entries = unlessGone(() => readdirSync(directory, { encoding: 'latin1', withFileTypes: true }));
+    const entries = unlessGone(() => readdirSync(directory, { encoding: 'buffer', withFileTypes: true }));
     for (const entry of entries ?? []) {
-      const name = `${path}/${entry.name}`;
-      if (entry.isDirectory()) yield* removal(name);
-      else unlessGone(() => unlinkSync(Buffer.from(name, 'latin1')));
+      const path = Buffer.concat([directory, SLASH, entry.name]);
+      if (entry.isDirectory()) yield* removal(path);
+      else unlessGone(() => unlinkSync(path));
       yield;
     }
     try {

@@ -1,4 +1,5 @@
-import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readdirSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { removeSmallTree, removeTree } from '../../src/core/remove-tree.js';
@@ -32,6 +33,26 @@ describe('a tree', () => {
     expect(readdirSync(directory.path)).toEqual(['kept']);
     expect(readdirSync(at('kept'))).toEqual(['file']);
   });
+
+  it.skipIf(process.getuid?.() !== 0)(
+    'of a file system that tells no types is removed (root only)',
+    async () => {
+      const run = (program: string, ...args: string[]) => execFileSync(program, args, { stdio: 'pipe' });
+      writeFileSync(at('image'), '');
+      truncateSync(at('image'), 4 << 20);
+      run('mkfs.ext4', '-q', '-O', '^filetype', at('image'));
+      mkdirSync(at('mounted'));
+      run('mount', '-o', 'loop', at('image'), at('mounted'));
+      try {
+        mkdirSync(at('mounted', 'tree', 'a'), { recursive: true });
+        writeFileSync(at('mounted', 'tree', 'a', 'file'), '');
+        await removeTree(at('mounted', 'tree'));
+        expect(readdirSync(at('mounted'))).toEqual(['lost+found']);
+      } finally {
+        run('umount', at('mounted'));
+      }
+    },
+  );
 
   it('lets the event loop go on while a big one is removed', async () => {
     for (let n = 0; n < 20_000; n++) {
