@@ -27,7 +27,7 @@ import {
   unlinkSync,
   writeSync,
 } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { GantryError } from '../core/errors.js';
 import { memoryFile, textOf } from '../core/fsops/memory-file.js';
 import { type SpawnOptions, spawnProcess } from '../core/spawn.js';
@@ -49,11 +49,14 @@ export interface OciRuntime {
 
 const SYSTEM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
-/** The first executable of that name in `path` or in the system's directories (a user's PATH often lacks sbin). */
+/**
+ * The first executable of that name in `path` or in the system's directories (a user's PATH often lacks sbin). Absolute,
+ * because others have another working directory: conmon, the watchdog, who removes the container.
+ */
 export function findExecutable(name: string, path = ''): string | undefined {
   const candidates = name.includes('/')
-    ? [name]
-    : `${path}:${SYSTEM_PATH}`.split(':').flatMap((directory) => (directory ? join(directory, name) : []));
+    ? [resolve(name)]
+    : `${path}:${SYSTEM_PATH}`.split(':').flatMap((directory) => (directory ? resolve(directory, name) : []));
   return candidates.find((candidate) => {
     try {
       accessSync(candidate, constants.X_OK);

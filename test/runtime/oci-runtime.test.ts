@@ -1,6 +1,6 @@
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { chooseRuntime } from '../../src/runtime/oci-runtime.js';
 import { runtimeError, startExitCode } from '../../src/runtime/runtime-error.js';
@@ -39,6 +39,12 @@ describe('the choice of a runtime', () => {
       join(directory, 'state/runc'),
     ]);
     expect(choose({ forced: join(directory, 'runc') }).name).toBe('runc');
+  });
+
+  it('knows it by its absolute path, for those with another working directory', () => {
+    const crun = join(directory, 'crun');
+    expect(choose({ path: relative(process.cwd(), directory) }).path).toBe(crun);
+    expect(choose({ forced: relative(process.cwd(), crun) }).command[0]).toBe(crun);
   });
 
   it('hides a cgroup2 side that still holds controllers from crun', () => {
