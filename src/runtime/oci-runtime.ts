@@ -150,9 +150,12 @@ function released(runtime: OciRuntime, id: string): boolean {
   }
 }
 
-/** Ends and forgets the container in the runtime, cgroup included, also where a killed runtime knows nothing of it. */
+/**
+ * Ends and forgets the container in the runtime, cgroup included, also where a killed runtime knows nothing of it, or
+ * where the runtime cannot be executed.
+ */
 export async function deleteFromRuntime(runtime: OciRuntime, id: string): Promise<void> {
-  await runtimeCommand(runtime, ['delete', '--force', id]);
+  await runtimeCommand(runtime, ['delete', '--force', id]).catch(() => {}); // as when it fails: what it leaves goes next
   await removeCgroup(id);
 }
 

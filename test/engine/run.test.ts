@@ -152,6 +152,17 @@ for (const runtime of ['crun', 'runc']) {
       expect(mounts()).toEqual([]);
     });
 
+    it('leaves nothing of a --rm container whose runtime cannot be executed', async () => {
+      const broken = join(directory.path, runtime);
+      writeFileSync(broken, '#!/no/such/program\n', { mode: 0o755 });
+      await expect(run(['true'], { runtime: broken })).rejects.toMatchObject({
+        code: 'ERR_RUNTIME',
+        message: expect.stringContaining(`cannot run ${broken}`),
+      });
+      expect(await listContainers(store)).toEqual([]);
+      expect(mounts()).toEqual([]);
+    });
+
     it('mounts binds, tmpfs and a read-only root', async () => {
       const host = join(directory.path, 'host');
       mkdirSync(host);
