@@ -21,7 +21,7 @@ import {
   startCreated,
 } from './oci-runtime.js';
 import { type Pipe, pipe } from './pipe.js';
-import { adoptOrphans, reap } from './reap.js';
+import { adoptOrphans, ended, release } from './reap.js';
 import { runtimeError } from './runtime-error.js';
 import { watch } from './watchdog.js';
 
@@ -50,9 +50,12 @@ export interface Launched {
   kill(signal: number): void;
   /** Executes the command. Throws like `launch`; the container is gone then. */
   start(): Promise<void>;
-  /** Exit code, 128 + n by signal n. The runtime has not forgotten the container yet: call `remove`. */
+  /**
+   * Exit code, 128 + n by signal n. The runtime has not forgotten the container yet, and /proc not its process, whose name somebody may
+   * still want: call `remove`.
+   */
   readonly exited: Promise<number>;
-  /** Makes the runtime forget it, cgroup included. */
+  /** Makes both forget it, cgroup included. */
   remove(): Promise<void>;
 }
 
@@ -119,9 +122,9 @@ export async function launch(options: LaunchOptions): Promise<Launched> {
       console?.close();
     }
     const pid = Number(readFileSync(pidFile, 'utf8'));
-    let ended = false;
-    const exited = reap(pid).finally(() => {
-      ended = true;
+    let over = false;
+    const exited = ended(pid).finally(() => {
+      over = true;
     });
     const typed = options.openStdin ? (input ?? screen?.input) : undefined;
     return {
@@ -131,7 +134,7 @@ export async function launch(options: LaunchOptions): Promise<Launched> {
       ...(errors === undefined ? {} : { stderr: errors }),
       resize: (size) => screen?.resize(size),
       kill: (signal) => {
-        if (!ended) process.kill(pid, signal);
+        if (!over) process.kill(pid, signal);
       },
       start: async () => {
         const result = await startCreated(runtime, id);
@@ -139,10 +142,15 @@ export async function launch(options: LaunchOptions): Promise<Launched> {
         typed?.destroy();
         await removeBy(deleteFromRuntime);
         await exited;
+        release(pid);
         throw failed(result.stderr);
       },
       exited,
-      remove: () => removeBy(ended ? forgetEnded : deleteFromRuntime),
+      remove: () => {
+        if (!over) return removeBy(deleteFromRuntime);
+        release(pid);
+        return removeBy(forgetEnded);
+      },
     };
   }
 }

@@ -161,7 +161,7 @@ export async function deleteFromRuntime(runtime: OciRuntime, id: string): Promis
 
 /**
  * The same for a container whose first process has ended. Where it was the last one, crun's delete would only take away
- * the cgroup and its own directory: a process of 6 ms, from crun 0.4 to 1.29 (container_delete_internal).
+ * the cgroup and its own directory: a process of 6 ms (container_delete_internal in crun 1.8 and 1.29).
  */
 export async function forgetEnded(runtime: OciRuntime, id: string): Promise<void> {
   if (!isCrun(runtime) || !removeEmptyCgroup(id)) return deleteFromRuntime(runtime, id);
