@@ -37,6 +37,8 @@ export async function withStartExitCode(
     session.exitCode = await act();
   } catch (error) {
     if (isGantryError(error, 'ERR_CANCELED')) throw error;
+    // On a terminal Ctrl-C ends the runtime too, which then has no reason to give.
+    if (session.signal.aborted) throw new GantryError('ERR_CANCELED', 'canceled', {}, { cause: error });
     const { code, message, details, cause } = isGantryError(error)
       ? error
       : new GantryError('ERR_INTERNAL', (error as Error).message, {}, { cause: error });

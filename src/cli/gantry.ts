@@ -26,9 +26,10 @@ if (authorities) process.env.NODE_EXTRA_CA_CERTS = authorities;
 
 const file = join(__dirname, 'process.js');
 const { name, rest } = commandName(process.argv.slice(2));
-// `container cleanup` calls other functions than `container ls`.
-const words = (name === 'container' ? [name, rest[0]] : [name]).filter((word = '') => /^[a-z-]+$/.test(word));
-const cache = `${file}.${Math.trunc(statSync(file).ctimeMs)}.${words.join('-') || 'any'}.cache`;
+// `container cleanup` calls other functions than `container ls`, and `run -d` than `run`.
+const kind = name === 'container' ? rest[0] : rest.find((word) => ['-d', '--detach'].includes(word));
+const words = [name, kind].filter((word = '') => /^[a-z-]+$/.test(word));
+const cache = `${file}.${Math.trunc(statSync(file).ctimeMs)}.${words.join('.') || 'any'}.cache`;
 
 function cached(): Buffer | undefined {
   try {
@@ -40,10 +41,12 @@ function cached(): Buffer | undefined {
 
 const cachedData = cached();
 // The bundle is ASCII (esbuild's default): one byte a character is read, and kept, without decoding.
-const script = new Script(
-  `(function(exports,require,module,__filename,__dirname){${readFileSync(file, 'latin1')}\n})`,
-  { filename: file, ...(cachedData === undefined ? {} : { cachedData }) },
-);
+const parameters = '(function(exports,require,module,__filename,__dirname){';
+const script = new Script(`${parameters}${readFileSync(file, 'latin1')}\n})`, {
+  filename: file,
+  columnOffset: -parameters.length,
+  ...(cachedData === undefined ? {} : { cachedData }),
+});
 if (cachedData === undefined || script.cachedDataRejected) {
   process.once('exit', (status) => {
     if (status !== 0) return; // a word that is no command has no cache

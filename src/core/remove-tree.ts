@@ -5,14 +5,20 @@
  *
  * Names are bytes, so what is no UTF-8 goes too. Links are removed, never followed.
  * Something that is not there is as good as removed, wherever in the tree: somebody else may be removing it as well.
+ *
+ * A tree may be deeper than a path is long (PATH_MAX; a container makes one by mkdir and cd). What lies too deep is renamed
+ * to the top, and removed from there.
  */
-import { lstatSync, readdirSync, rmdirSync, unlinkSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { lstatSync, readdirSync, renameSync, rmdirSync, unlinkSync } from 'node:fs';
 import { setImmediate as yieldLoop } from 'node:timers/promises';
 import { errnoCode } from './errors.js';
 
 const SLICE_MS = 10;
 /** For a directory in which somebody still makes files. */
 const ATTEMPTS = 5;
+/** Bytes of a path; with one more name it is still one (4096). */
+const DEEP = 3500;
 const SLASH = Buffer.from('/');
 
 /** Node's system errors pass through. */
@@ -32,25 +38,40 @@ export function removeSmallTree(path: string): void {
 
 function* removalAt(path: string): Generator<void> {
   const found = lstatSync(path, { throwIfNoEntry: false });
-  if (found?.isDirectory()) yield* removal(Buffer.from(path));
+  const top = Buffer.from(path);
+  if (found?.isDirectory()) yield* removal(top, { top, moved: false });
   else if (found !== undefined) unlessGone(() => unlinkSync(path));
 }
 
+interface Removal {
+  readonly top: Buffer;
+  /** To the top, since it was listed. */
+  moved: boolean;
+}
+
 /** Yields after each entry. */
-function* removal(directory: Buffer): Generator<void> {
+function* removal(directory: Buffer, whole: Removal): Generator<void> {
   for (let attempt = 1; ; attempt++) {
     const entries = unlessGone(() => readdirSync(directory, { encoding: 'buffer', withFileTypes: true }));
     for (const entry of entries ?? []) {
       const path = Buffer.concat([directory, SLASH, entry.name]);
-      if (entry.isDirectory()) yield* removal(path);
-      else unlessGone(() => unlinkSync(path));
+      if (!entry.isDirectory()) unlessGone(() => unlinkSync(path));
+      else if (path.length < DEEP) yield* removal(path, whole);
+      else {
+        unlessGone(() => renameSync(path, Buffer.concat([whole.top, SLASH, Buffer.from(randomUUID())])));
+        whole.moved = true;
+      }
       yield;
     }
     try {
       if (entries !== undefined) unlessGone(() => rmdirSync(directory));
       return;
     } catch (error) {
-      if (errnoCode(error) !== 'ENOTEMPTY' || attempt === ATTEMPTS) throw error;
+      if (errnoCode(error) !== 'ENOTEMPTY') throw error;
+      if (directory === whole.top && whole.moved) {
+        whole.moved = false;
+        attempt = 0;
+      } else if (attempt === ATTEMPTS) throw error;
     }
   }
 }

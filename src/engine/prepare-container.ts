@@ -10,6 +10,7 @@ import type { HostConfig } from '../runtime/create-request.js';
 import { findInit, hostFacts, runDirectory } from '../runtime/host-facts.js';
 import { requireJournal } from '../runtime/journal-socket.js';
 import { bindMount, tmpfsMounts } from '../runtime/mount-points.js';
+import { lockNetworks } from '../runtime/network/endpoint.js';
 import { writeNetworkFiles } from '../runtime/network-files.js';
 import { networkMode } from '../runtime/network-mode.js';
 import { chooseRuntime, type OciRuntime } from '../runtime/oci-runtime.js';
@@ -122,7 +123,7 @@ export async function prepareContainer(
   }
 }
 
-/** Its files are bind mounted by then, so they are written in place. */
+/** Others that come to its networks write into its hosts file, as soon as they see it there (network/names.ts). */
 async function goOnNetworks(
   store: Store,
   records: ContainerStore,
@@ -130,6 +131,11 @@ async function goOnNetworks(
   hostConfig: HostConfig,
 ): Promise<void> {
   const attached = await attachNetworks(store, record, hostConfig);
-  writeNetworkFiles(records.path(record.ID), networkFiles(record.Config, hostConfig, attached));
+  const held = await lockNetworks();
+  try {
+    writeNetworkFiles(records.path(record.ID), networkFiles(record.Config, hostConfig, attached));
+  } finally {
+    held.release();
+  }
   await announceContainer(record.ID);
 }

@@ -10,8 +10,9 @@
  */
 import { close, openSync, write } from 'node:fs';
 import { join } from 'node:path';
-import { type CgroupLayout, hostFiles } from './cgroup-layout.js';
+import { type CgroupFiles, type CgroupLayout, hostFiles } from './cgroup-layout.js';
 
+const MEMBERSHIP = '/proc/self/cgroup';
 /** Shorter than a grace period. */
 const AGAIN_MS = 5;
 
@@ -21,12 +22,17 @@ export interface CgroupGrace {
 }
 
 /** To be called some 10 ms before the runtime. Where this process may not write there, the runtime waits instead. */
-export function beginCgroupGrace(cgroups: CgroupLayout): CgroupGrace {
-  const path = ownProcs(cgroups, hostFiles.read('/proc/self/cgroup') ?? '');
+export function beginCgroupGrace(cgroups: CgroupLayout, files: CgroupFiles = hostFiles): CgroupGrace {
+  const membership = files.read(MEMBERSHIP) ?? '';
+  const path = ownProcs(cgroups, membership);
   // Where the mount is another cgroup namespace's, the file may be another cgroup's, and the write would move us.
-  const members = path === undefined ? undefined : hostFiles.read(path);
+  const members = path === undefined ? undefined : files.read(path);
   if (path === undefined || !members?.split('\n').includes(String(process.pid))) return { end: () => {} };
   const move = (): void => {
+    if (files.read(MEMBERSHIP) !== membership) {
+      clearInterval(timer); // somebody has moved us, and means it
+      return;
+    }
     try {
       const fd = openSync(path, 'r+');
       write(fd, '0', () => close(fd)); // 0 is who writes

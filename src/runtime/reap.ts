@@ -1,7 +1,7 @@
 /**
- * The end of a process that Node did not spawn: of one of spawn.ts, or an orphan. `crun create` leaves the container's first process behind as an
- * orphan; prctl(PR_SET_CHILD_SUBREAPER) makes it ours instead of init's, and waitid(2) gives its real status.
- * libuv waits only for the pids that it spawned, so nobody else takes it.
+ * The end of a process that Node did not spawn: of one of spawn.ts, or an orphan. `crun create` leaves the container's
+ * first process behind as an orphan; prctl(PR_SET_CHILD_SUBREAPER) makes it ours instead of init's, and waitid(2) gives
+ * its real status. libuv waits only for the pids that it spawned, so nobody else takes it.
  */
 import { bind, check, E, errno } from '../core/fsops/libc.js';
 

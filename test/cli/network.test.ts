@@ -261,6 +261,30 @@ describe.skipIf(why !== undefined)(`network${why ? ` (skipped: ${why})` : ''}`, 
     expect(net.gantry('network', 'rm', 'named').status).toBe(0);
   });
 
+  it('its own line stays in the hosts of a container into which somebody was just writing', async () => {
+    const own = await OwnNetwork.open(dir.path);
+    // As another gantry would, under the lock of networks; the plugin ends before it does.
+    const writer = `#!/bin/sh
+      /run/gantry/cni/bridge || exit
+      [ $CNI_COMMAND = ADD ] && [ -e /run/gantry/busy ] || exit 0
+      hosts=${dir.path}/containers/$CNI_CONTAINERID/hosts
+      exec 9>>/run/gantry/network/lock; flock 9
+      { old=$(cat $hosts); sleep 0.4; echo "$old" >$hosts; } >/dev/null &`;
+    const flags = ['--rm', '--network', 'bridge', '--hostname', 'me'];
+    const run = (script: string) => own.gantry('run', ...flags, image, 'sh', '-c', script);
+    try {
+      expect(own.run('cp', '-r', '/usr/lib/cni', '/run/gantry/cni').status).toBe(0);
+      expect(own.run('mount', '-t', 'tmpfs', 'tmpfs', '/usr/lib/cni').status).toBe(0);
+      expect(own.run('sh', '-c', 'cp /run/gantry/cni/* /usr/lib/cni; rm /usr/lib/cni/bridge').status).toBe(0);
+      own.run('sh', '-c', 'printf %s "$0" >/usr/lib/cni/bridge; chmod +x /usr/lib/cni/bridge', writer);
+      expect(run('cat /etc/hosts').stdout).toMatch(/^[\d.]+\tme$/m); // its rule for masquerading is there now
+      own.run('touch', '/run/gantry/busy');
+      expect(run('sleep 0.8; cat /etc/hosts').stdout).toMatch(/^[\d.]+\tme$/m);
+    } finally {
+      own.close();
+    }
+  });
+
   it('a run that is killed at any moment leaves nothing of its network', async () => {
     for (const pause of [50, 75, 100, 125, 150, 200, 300, 450]) {
       const child = net.start('run', '--name', 'brief', '-p', '8083:80', image, 'sleep', '100');

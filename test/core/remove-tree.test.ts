@@ -34,6 +34,15 @@ describe('a tree', () => {
     expect(readdirSync(at('kept'))).toEqual(['file']);
   });
 
+  it('deeper than a path is long is removed', async () => {
+    const [name, levels] = ['d'.repeat(200), 100];
+    const deepen = `i=0; while [ $i -lt ${levels} ]; do mkdir ${name} && cd -P ${name} && echo >file || exit; i=$((i + 1)); done`;
+    mkdirSync(at('tree'));
+    execFileSync('sh', ['-c', deepen], { cwd: at('tree') });
+    await removeTree(at('tree'));
+    expect(readdirSync(directory.path)).toEqual([]);
+  });
+
   it.skipIf(process.getuid?.() !== 0)(
     'of a file system that tells no types is removed (root only)',
     async () => {

@@ -1,4 +1,4 @@
-/** The built program as a process of its own: for what needs real exits, kills and several at once. */
+/** The built program as a process of its own, begun as a shell begins it: for what needs real exits, kills and several at once. */
 import { spawn, spawnSync } from 'node:child_process';
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -28,7 +28,7 @@ export interface GantryProcess {
 }
 
 export function startGantry(root: string, ...args: string[]): GantryProcess {
-  const child = spawn(process.execPath, [GANTRY, '--root', root, ...args], {
+  const child = spawn(GANTRY, ['--root', root, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let out = '';
@@ -58,7 +58,7 @@ export function builtGantryWith(
   root: string,
   ...args: readonly string[]
 ): Exit {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [GANTRY, '--root', root, ...args], {
+  const { status, stdout, stderr } = spawnSync(GANTRY, ['--root', root, ...args], {
     encoding: 'utf8',
     env: { ...process.env, ...env },
     input,

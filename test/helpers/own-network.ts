@@ -39,7 +39,7 @@ export class OwnNetwork {
 
   /** The words that call the program. */
   command(...args: string[]): string[] {
-    return [process.execPath, GANTRY, '--root', this.#root, ...args];
+    return [GANTRY, '--root', this.#root, ...args];
   }
 
   run(...command: string[]): Finished {

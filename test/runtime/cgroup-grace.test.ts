@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { beginCgroupGrace, ownProcs } from '../../src/runtime/cgroup-grace.js';
 import { type CgroupLayout, cgroupLayout } from '../../src/runtime/cgroup-layout.js';
 
@@ -54,23 +54,41 @@ describe.skipIf(process.getuid?.() !== 0)('the grace period (root: writes cgroup
   });
 });
 
-it('moves nothing in a cgroup of the same path that is another one', async () => {
+describe('a process that is not where it seems', () => {
   const mount = mkdtempSync(join(tmpdir(), 'gantry-grace-'));
-  const [controller = ''] = cgroupLayout().controllers.keys();
-  const there = layout([[controller, mount]]);
-  const procs = ownProcs(there, readFileSync('/proc/self/cgroup', 'utf8'))!;
+  afterAll(() => rmSync(mount, { recursive: true }));
+  const there = layout([['cpu', mount]]);
+  const procs = ownProcs(there, '1:cpu:/build\n')!;
   mkdirSync(dirname(procs), { recursive: true });
-  const after = async (members: string) => {
+  let membership: string;
+  const files = {
+    read: (path: string) => (path === procs ? readFileSync(path, 'utf8') : membership),
+    exists: () => true,
+  };
+  const begin = (members: string) => {
+    membership = '1:cpu:/build\n';
     writeFileSync(procs, members);
-    const grace = beginCgroupGrace(there);
+    return beginCgroupGrace(there, files);
+  };
+
+  it('is not moved by the cgroup of the same path that is another one', async () => {
+    const left = async (members: string) => {
+      const grace = begin(members);
+      await sleep(50);
+      grace.end();
+      return readFileSync(procs, 'utf8');
+    };
+    expect(await left(`1\n${process.pid}0\n`)).toBe(`1\n${process.pid}0\n`);
+    expect(await left(`1\n${process.pid}\n`)).toMatch(/^0/);
+  });
+
+  it('is not taken back when somebody has moved it meanwhile', async () => {
+    const grace = begin(`${process.pid}\n`);
+    membership = '1:cpu:/limited\n';
+    await sleep(50); // a move that was under way is done
+    writeFileSync(procs, 'untouched');
     await sleep(50);
     grace.end();
-    return readFileSync(procs, 'utf8');
-  };
-  try {
-    expect(await after(`1\n${process.pid}0\n`)).toBe(`1\n${process.pid}0\n`);
-    expect(await after(`1\n${process.pid}\n`)).toMatch(/^0/);
-  } finally {
-    rmSync(mount, { recursive: true });
-  }
+    expect(readFileSync(procs, 'utf8')).toBe('untouched');
+  });
 });

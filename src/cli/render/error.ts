@@ -6,6 +6,7 @@
  *     hint: run the pull again; it goes on where it stopped
  */
 import { GantryError } from '../../core/errors.js';
+import { originalStack } from './stack.js';
 
 export function renderError(error: unknown, debug: boolean): string {
   const chain: unknown[] = [];
@@ -18,7 +19,7 @@ export function renderError(error: unknown, debug: boolean): string {
   if (debug) {
     for (const at of chain) {
       if (at instanceof GantryError) lines.push(`  code: ${at.code} ${JSON.stringify(at.details)}`);
-      if (at instanceof Error && at.stack !== undefined) lines.push(at.stack);
+      if (at instanceof Error && at.stack !== undefined) lines.push(originalStack(at.stack));
     }
   }
   return `${lines.join('\n')}\n`;
