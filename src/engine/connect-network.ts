@@ -6,6 +6,7 @@ import { detachFrom } from '../runtime/network/attach.js';
 import { endpointsOf } from '../runtime/network/endpoint.js';
 import { addOwnName, forgetNetwork, shareNames } from '../runtime/network/names.js';
 import { ownNames } from '../runtime/network-files.js';
+import { networkMode } from '../runtime/network-mode.js';
 import { attachNetwork, checkEndpoint } from './container-network.js';
 import { recordNetworkEvent } from './events.js';
 import { wantedNetworks } from './network-settings.js';
@@ -44,6 +45,12 @@ export async function connectNetwork(
   await withContainer(store, container, async (locked) => {
     const { id, record, records } = locked;
     const hostConfig = records.hostConfig(id);
+    if (networkMode(hostConfig.NetworkMode).kind === 'container') {
+      throw new GantryError(
+        'ERR_CONFLICT',
+        'container sharing network namespace with another container or host cannot be connected to any other network',
+      );
+    }
     refusePlain(summary, hostConfig);
     if (network !== undefined) checkEndpoint(network, settings);
     const before = wantedNetworks(record);

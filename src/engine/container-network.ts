@@ -16,12 +16,11 @@ import type { Network } from '../runtime/network/network-store.js';
 import { publishPorts } from '../runtime/network/ports.js';
 import { contains, parseSubnet } from '../runtime/network/subnet.js';
 import type { NetworkFiles } from '../runtime/network-files.js';
+import { networkMode } from '../runtime/network-mode.js';
 import { recordNetworkEvent } from './events.js';
 import { wantedNetworks } from './network-settings.js';
 import { findNetwork } from './networks.js';
 import type { Store } from './store.js';
-
-const isPlain = (name: string): boolean => name === 'none' || name === 'host';
 
 /**
  * The networks that are asked for, by their names. ERR_NOT_FOUND where there is none of a name, ERR_INVALID_ARGUMENT for
@@ -32,13 +31,15 @@ export function checkNetworks(
   { hostConfig, networkingConfig }: CreateRequest,
 ): Readonly<Record<string, EndpointSettings>> {
   const { NetworkMode, ExtraHosts } = hostConfig;
-  if (NetworkMode === 'none' && ExtraHosts?.some((entry) => entry.endsWith(`:${HOST_GATEWAY}`))) {
+  const { kind } = networkMode(NetworkMode);
+  if (kind === 'container') return {};
+  if (kind === 'none' && ExtraHosts?.some((entry) => entry.endsWith(`:${HOST_GATEWAY}`))) {
     throw invalid(`--add-host ${HOST_GATEWAY}: a container without a network does not reach the host`);
   }
   const asked = Object.entries(networkingConfig?.EndpointsConfig ?? { [NetworkMode]: {} });
   return Object.fromEntries(
     asked.map(([what, settings]) => {
-      if (isPlain(what)) return [what, settings];
+      if (networkMode(what).kind !== 'networks') return [what, settings];
       const { Name, network } = findNetwork(store, what);
       if (network !== undefined) checkEndpoint(network, settings);
       return [Name, settings];
@@ -86,9 +87,9 @@ export const networkFiles = (
   ...(attached?.gateway === undefined ? {} : { gateway: attached.gateway }),
 });
 
-/** The path of a namespace for a container's networks; undefined for `none` and `host`. ERR_RUNTIME_MISSING without plugins. */
+/** The path of a namespace for a container's networks; undefined for one that is on none. ERR_RUNTIME_MISSING without plugins. */
 export async function openNetwork(id: string, { NetworkMode }: HostConfig): Promise<string | undefined> {
-  if (isPlain(NetworkMode)) return undefined;
+  if (networkMode(NetworkMode).kind !== 'networks') return undefined;
   await openSandbox(id);
   return namespacePath(id);
 }

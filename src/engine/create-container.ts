@@ -16,7 +16,7 @@ import {
 } from '../runtime/container-record.js';
 import { CREATED } from '../runtime/container-state.js';
 import { ContainerStore } from '../runtime/container-store.js';
-import type { CreateRequest } from '../runtime/create-request.js';
+import type { CreateRequest, HostConfig } from '../runtime/create-request.js';
 import { checkLimits } from '../runtime/flags/resources.js';
 import { checkSysctls } from '../runtime/flags/sysctl.js';
 import { processArgs, withImageDefaults } from '../runtime/image-defaults.js';
@@ -24,6 +24,7 @@ import { logLimits } from '../runtime/log-config.js';
 import { jsonLogPath } from '../runtime/log-paths.js';
 import { mountPoint, prepareBind, wantedMounts } from '../runtime/mount-points.js';
 import { checkContainerName, generateName } from '../runtime/names.js';
+import { containerMode, networkMode } from '../runtime/network-mode.js';
 import { readVolume } from '../runtime/volume-store.js';
 import { ensureVolume, fillVolume, newVolumeName, removeVolume } from '../runtime/volumes.js';
 import { reserveIDFile } from './container-id-file.js';
@@ -32,6 +33,7 @@ import { removeContainer } from './containers.js';
 import { recordContainerEvent, recordVolumeEvent } from './events.js';
 import { checkStatsFile } from './exit-stats.js';
 import { inheritedMounts } from './inherited-mounts.js';
+import { joinedContainer } from './join-network.js';
 import type { Store } from './store.js';
 import { lockVolumes } from './volumes.js';
 
@@ -81,7 +83,11 @@ export async function createHeld(
   image: ContainerImage,
   request: CreateRequest,
 ): Promise<HeldContainer> {
-  const { hostConfig } = request;
+  const joined = await joinedContainer(store, request.hostConfig);
+  const hostConfig: HostConfig =
+    joined === undefined
+      ? request.hostConfig
+      : { ...request.hostConfig, NetworkMode: containerMode(joined.ID) };
   const settings = withImageDefaults(request.config, image.config.config ?? {});
   const [path, ...args] = processArgs(settings);
   checkLimits(hostConfig, availableParallelism());
@@ -125,8 +131,15 @@ export async function createHeld(
     store.layers.db.mounts.set(id, { ...layers, ...(top === undefined ? {} : { parent: top }) });
     undo.push(() => store.layers.db.mounts.remove(id));
 
-    const shared = hostConfig.NetworkMode === 'host' || hostConfig.UTSMode === 'host';
-    const Hostname = settings.Hostname || (shared ? hostname() : id.slice(0, 12));
+    const shared = networkMode(hostConfig.NetworkMode).kind === 'host' || hostConfig.UTSMode === 'host';
+    const ownName = settings.Hostname || (shared ? hostname() : id.slice(0, 12));
+    const { Config, HostnamePath, HostsPath, ResolvConfPath } = joined ?? {
+      Config: { ...settings, Hostname: ownName },
+      HostnamePath: records.path(id, 'hostname'),
+      HostsPath: records.path(id, 'hosts'),
+      ResolvConfPath: records.path(id, 'resolv.conf'),
+    };
+    const { Hostname = '', Domainname = '' } = Config;
     const sync = !hostConfig.AutoRemove;
     records.putHostConfig(id, hostConfig, { sync });
     const unnamed: ContainerRecord = {
@@ -135,7 +148,7 @@ export async function createHeld(
       Path: path,
       Args: args,
       State: CREATED,
-      Config: { ...settings, Hostname },
+      Config: { ...settings, Hostname, Domainname },
       Image: image.id,
       Name: '',
       Driver: store.driver.name,
@@ -145,9 +158,9 @@ export async function createHeld(
       MountPoints: points,
       NetworkSettings: { ...DOCKER_EMPTY.NetworkSettings, Networks },
       LogPath: logLimits(hostConfig.LogConfig) === undefined ? '' : jsonLogPath(records.path(id)),
-      HostnamePath: records.path(id, 'hostname'),
-      HostsPath: records.path(id, 'hosts'),
-      ResolvConfPath: records.path(id, 'resolv.conf'),
+      HostnamePath,
+      HostsPath,
+      ResolvConfPath,
     };
     const record = await enter(store, records, unnamed, { asked: request.name, sync });
     idFile.write(id);

@@ -68,10 +68,14 @@ export type PortMap = Readonly<
   Record<string, readonly { readonly HostIp: string; readonly HostPort: string }[] | null>
 >;
 
-/** Of a running container, by `80/tcp`: where it is published, null where it is only exposed; empty for another. */
-export function containerPorts({ ID, Config, State }: ContainerRecord): PortMap {
+/**
+ * Of a running container, by `80/tcp`: where it is published, null where it is only exposed; empty for another, and for one
+ * in the network of another.
+ */
+export function containerPorts(record: ContainerRecord): PortMap {
+  const { ID, Config, State } = record;
   const map: Record<string, { HostIp: string; HostPort: string }[] | null> = {};
-  if (!State.Running) return map;
+  if (!State.Running || Object.keys(wantedNetworks(record)).length === 0) return map;
   for (const port of Object.keys(Config.ExposedPorts ?? {})) map[port] = null;
   for (const { containerPort, protocol, hostIP, hostPort } of endpointsOf(ID).flatMap(({ ports }) => ports)) {
     const key = `${containerPort}/${protocol}`;

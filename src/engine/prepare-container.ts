@@ -3,7 +3,7 @@ import { GantryError } from '../core/errors.js';
 import { readBeneath } from '../runtime/beneath.js';
 import { bundle } from '../runtime/bundle.js';
 import { bundleDirectory, freshBundle, writeBundle } from '../runtime/bundle-directory.js';
-import { beginCgroupGrace, type CgroupGrace } from '../runtime/cgroup-grace.js';
+import { beginCgroupGrace } from '../runtime/cgroup-grace.js';
 import type { ContainerRecord } from '../runtime/container-record.js';
 import type { ContainerStore } from '../runtime/container-store.js';
 import type { HostConfig } from '../runtime/create-request.js';
@@ -12,9 +12,11 @@ import { requireJournal } from '../runtime/journal-socket.js';
 import { bindMount, tmpfsMounts } from '../runtime/mount-points.js';
 import { lockNetworks } from '../runtime/network/endpoint.js';
 import { writeNetworkFiles } from '../runtime/network-files.js';
+import { networkMode } from '../runtime/network-mode.js';
 import { chooseRuntime, type OciRuntime } from '../runtime/oci-runtime.js';
 import { resolveUser } from '../runtime/user.js';
 import { announceContainer, attachNetworks, networkFiles, openNetwork } from './container-network.js';
+import { openNetworkOf } from './join-network.js';
 import type { Store } from './store.js';
 
 export interface PrepareOptions {
@@ -34,8 +36,8 @@ export interface PreparedContainer {
   readonly rootfs: string;
   /** Where its command starts. */
   readonly cwd: string;
-  /** To be ended when the runtime has created it. */
-  readonly grace: CgroupGrace;
+  /** To be called when the runtime has created it, or could not. */
+  readonly created: () => void;
   /**
    * Settles when it is on its networks, which takes as long as the runtime's `create` and goes on beside it. To be awaited before the
    * start, and before anything is given back.
@@ -70,10 +72,12 @@ export async function prepareContainer(
   }
   const directory = bundleDirectory(store.root, id);
   freshBundle(directory);
-  writeNetworkFiles(records.path(id), networkFiles(settings, hostConfig));
-  const networkNamespace = await openNetwork(id, hostConfig);
+  const mode = networkMode(hostConfig.NetworkMode);
+  const joined = mode.kind === 'container' ? await openNetworkOf(store, mode.container) : undefined;
+  if (joined === undefined) writeNetworkFiles(records.path(id), networkFiles(settings, hostConfig));
+  const networkNamespace = joined?.path ?? (await openNetwork(id, hostConfig));
   const networked =
-    networkNamespace === undefined ? Promise.resolve() : joinNetworks(store, records, record, hostConfig);
+    mode.kind === 'networks' ? goOnNetworks(store, records, record, hostConfig) : Promise.resolve();
   networked.catch(() => {}); // told where it is awaited
   try {
     const rootfs = await store.driver.mount(layers.mountID, {
@@ -107,15 +111,20 @@ export async function prepareContainer(
     for (const warning of warnings) options.onWarning?.(warning);
     writeBundle(directory, spec, runtime);
     const grace = beginCgroupGrace(host.cgroups);
-    return { hostConfig, runtime, bundle: directory, rootfs, cwd: spec.process.cwd, grace, networked };
+    const created = (): void => {
+      grace.end();
+      joined?.close();
+    };
+    return { hostConfig, runtime, bundle: directory, rootfs, cwd: spec.process.cwd, created, networked };
   } catch (error) {
+    joined?.close();
     await networked.catch(() => {}); // nothing comes to it any more
     throw error;
   }
 }
 
 /** Others that come to its networks write into its hosts file, as soon as they see it there (network/names.ts). */
-async function joinNetworks(
+async function goOnNetworks(
   store: Store,
   records: ContainerStore,
   record: ContainerRecord,

@@ -195,7 +195,7 @@ async function begin(
       terminal: record.Config.Tty ?? false,
       openStdin: record.Config.OpenStdin ?? false,
       command: record.Path,
-    }).finally(prepared.grace.end);
+    }).finally(prepared.created);
     const log = await logOutput(records, record, prepared.hostConfig, launched);
     await options.onReady?.(record.ID);
     await networked;

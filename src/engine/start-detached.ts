@@ -127,7 +127,7 @@ export async function bringUp(
       },
       ...(options.searchPath === undefined ? {} : { path: options.searchPath }),
       command: record.Path,
-    }).finally(prepared.grace.end);
+    }).finally(prepared.created);
     if (typeof log === 'object') keepShimLog(records.path(id));
     options.onCreated?.(prepared.bundle);
     await networked;

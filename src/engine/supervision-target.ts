@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { type CgroupLayout, cgroupsPath } from '../runtime/cgroup-layout.js';
 import type { ContainerRecord } from '../runtime/container-record.js';
 import type { HostConfig } from '../runtime/create-request.js';
+import { networkMode } from '../runtime/network-mode.js';
 import type { CgroupDirectories } from '../supervisor/cgroup/cgroup.js';
 import type { Target } from '../supervisor/tracked.js';
 
@@ -14,7 +15,8 @@ export function supervisionTarget(
 ): Target | undefined {
   if (!State.Running || State.Process === undefined) return undefined;
   const { Pid: pid, StartTicks: startTicks } = State.Process;
-  return { id, pid, startTicks, cgroup: cgroupDirectories(layout, id), ownNetwork: NetworkMode !== 'host' };
+  const ownNetwork = networkMode(NetworkMode).kind !== 'host';
+  return { id, pid, startTicks, cgroup: cgroupDirectories(layout, id), ownNetwork };
 }
 
 export function cgroupDirectories(layout: CgroupLayout, id: string): CgroupDirectories {

@@ -15,6 +15,7 @@ import { invalid } from './flags/invalid.js';
 import { securityOption } from './flags/security.js';
 import { processArgs, processEnv } from './image-defaults.js';
 import { ipcMounts, namespaces } from './namespaces.js';
+import { networkMode } from './network-mode.js';
 import type { DeviceRule, DeviceSpec, MountSpec, ProcessSpec, RuntimeSpec, SeccompSpec } from './oci-spec.js';
 import { resources } from './resources.js';
 import { resolveSeccomp } from './seccomp.js';
@@ -64,7 +65,7 @@ export interface BundleInput {
   /** The host's path of the reaper, for `--init`. */
   readonly init?: string;
   readonly consoleSize?: { readonly rows: number; readonly columns: number };
-  /** A network namespace that is set up already; without it the runtime makes one with loopback alone. */
+  /** A network namespace that is there already; without it the runtime makes one with loopback alone. */
   readonly networkNamespace?: string;
   readonly host: HostFacts;
 }
@@ -195,8 +196,9 @@ function sysctls(
   { Sysctls, NetworkMode, Privileged }: HostConfig,
   { Domainname }: ContainerSettings,
 ): Readonly<Record<string, string>> {
+  const { kind } = networkMode(NetworkMode);
   return {
-    ...(NetworkMode === 'host' || Privileged ? {} : OPEN_NETWORK),
+    ...(kind === 'host' || kind === 'container' || Privileged ? {} : OPEN_NETWORK),
     ...(Domainname ? { 'kernel.domainname': Domainname } : {}),
     ...Sysctls,
   };

@@ -43,7 +43,7 @@ export interface HostConfig {
   readonly ContainerIDFile?: string;
   /** Ours: the write layer is mounted without syncing. */
   readonly Volatile?: boolean;
-  /** `none`, `host`, `bridge` or the name of a network that was made. */
+  /** As network-mode.ts tells. */
   readonly NetworkMode: string;
   /** By `80/tcp`; an empty HostPort asks for a free one. */
   readonly PortBindings?: Readonly<Record<string, readonly PortBinding[]>>;

@@ -4,12 +4,13 @@
  */
 import type { CgroupLayout } from './cgroup-layout.js';
 import type { HostConfig } from './create-request.js';
+import { networkMode } from './network-mode.js';
 import type { LinuxSpec, MountSpec } from './oci-spec.js';
 
 const SHM = '/dev/shm';
 export const SHM_BYTES = 64 * 1024 * 1024;
 
-/** `network`: the path of a namespace that is set up already; without it the runtime makes one with loopback alone. */
+/** `network`: the path of a namespace that is there already; without it the runtime makes one with loopback alone. */
 export function namespaces(
   { PidMode, IpcMode, UTSMode, CgroupnsMode, NetworkMode }: HostConfig,
   cgroups: CgroupLayout,
@@ -24,7 +25,7 @@ export function namespaces(
     ...own('uts', UTSMode === 'host'),
     ...own('pid', PidMode === 'host'),
     ...own('ipc', IpcMode === 'host'),
-    ...own('network', NetworkMode === 'host', network),
+    ...own('network', networkMode(NetworkMode).kind === 'host', network),
     ...own('cgroup', hostCgroups),
   ];
 }

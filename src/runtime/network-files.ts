@@ -3,10 +3,12 @@
  * host's network a container has the host's hosts and resolv.conf; with none it has loopback names alone. On a bridge
  * it finds itself under its address, and name servers that it can reach: one on the host's loopback is not there.
  * `--dns`, `--dns-search` and `--dns-option` each replace the lines of their kind.
+ * One in the network of another has that one's files.
  */
 import { closeSync, fchmodSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { HOST_GATEWAY } from './flags/name-resolution.js';
+import { networkMode } from './network-mode.js';
 
 const LOOPBACK = `127.0.0.1\tlocalhost
 ::1\tlocalhost ip6-localhost ip6-loopback
@@ -58,7 +60,7 @@ export const ownNames = (hostname: string, domainname?: string): string =>
 /** The three texts. */
 export function networkTexts(options: NetworkFiles): Readonly<Record<(typeof FILES)[number], string>> {
   const etc = options.hostEtc ?? '/etc';
-  const host = options.network === 'host';
+  const host = networkMode(options.network).kind === 'host';
   const gateway = host ? '127.0.0.1' : options.gateway;
   const extra = options.extraHosts.map((entry) => {
     const at = entry.indexOf(':');

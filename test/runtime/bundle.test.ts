@@ -234,6 +234,7 @@ describe('devices, namespaces, limits of I/O', () => {
       'kernel.domainname': 'd',
     });
     expect(sysctl({ NetworkMode: 'host' })).toEqual({ 'kernel.domainname': 'd' });
+    expect(sysctl({ NetworkMode: 'container:db' })).toEqual({ 'kernel.domainname': 'd' });
   });
 
   it('limits block I/O by the numbers of a device, and tells what the host cannot', () => {

@@ -1,5 +1,6 @@
 /** `--sysctl NAME=VALUE`: those that belong to a namespace of the container's own, as docker lists them. */
 import type { HostConfig } from '../create-request.js';
+import { networkMode } from '../network-mode.js';
 import { invalid, invalidFlag } from './invalid.js';
 
 const IPC = /^kernel\.(msgmax|msgmnb|msgmni|sem|shmall|shmmax|shmmni|shm_rmid_forced)$|^fs\.mqueue\./;
@@ -16,10 +17,14 @@ export function parseSysctls(entries: readonly string[]): Readonly<Record<string
   );
 }
 
-/** Throws for one that would change the host. */
+/** Throws for one that would change the host, or the network of another container (which may be the host's). */
 export function checkSysctls({ Sysctls = {}, NetworkMode, IpcMode }: HostConfig): void {
+  const { kind } = networkMode(NetworkMode);
   for (const name of Object.keys(Sysctls)) {
-    const shared = NET.test(name) ? NetworkMode === 'host' && 'network' : IpcMode === 'host' && 'IPC';
+    if (NET.test(name) && kind === 'container') {
+      throw invalid(`sysctl '${name}' is not allowed in another container's network namespace`);
+    }
+    const shared = NET.test(name) ? kind === 'host' && 'network' : IpcMode === 'host' && 'IPC';
     if (shared) throw invalid(`sysctl '${name}' is not allowed in the host's ${shared} namespace`);
   }
 }

@@ -10,8 +10,8 @@
  *
  * The bridge plugin's own end waits for the kernel to unhook the veth, 30 ms. A veth ends with its namespace, so detach takes the
  * interface down inside (from then on nothing answers under its address), has host-local give the address back, and lets the namespace go:
- * the kernel takes it away, with the veth, right after its last process. Only who leaves a namespace that stays (disconnect, a failed attach) has
- * the veth unhooked.
+ * the kernel takes it away, with the veth, right after its last process. Only who leaves a namespace that stays (disconnect, a failed attach,
+ * the end of a container that others have joined) has the veth unhooked.
  */
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { errnoCode, GantryError } from '../../core/errors.js';
@@ -23,6 +23,7 @@ import {
   type Endpoint,
   endpointsOf,
   interfaceNumber,
+  isJoined,
   lockNetworks,
   lockPlugins,
   namespacePath,
@@ -176,7 +177,7 @@ export async function detach(id: string): Promise<void> {
     for (const endpoint of endpointsOf(id)) {
       const { call, result } = endpoint;
       silence(call);
-      const undone = cniDelete(call, result, { ...heldBy(working), withNamespace: true });
+      const undone = cniDelete(call, result, { ...heldBy(working), withNamespace: !isJoined(id) });
       if (await undone.then(yes, no)) removeEndpoint(endpoint);
     }
   } finally {

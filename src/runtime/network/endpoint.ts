@@ -7,9 +7,10 @@
  *   /run/gantry/network/endpoints/<container id>/
  *       netns                                     the namespace (namespace.ts)
  *       plugins                                   held while plugins are at work for it, by these too
+ *       joined                                    there once another container has joined the namespace
  *       <network id>.json                         written before anything is set up, so that a kill leaves what to undo
  */
-import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeFileAtomic } from '../../core/atomic.js';
 import { errnoCode } from '../../core/errors.js';
@@ -49,6 +50,19 @@ export interface Address {
 export const directoryOf = (id: string): string => join(DIRECTORY, 'endpoints', id);
 const fileOf = (id: string, networkID: string): string => join(directoryOf(id), `${networkID}.json`);
 export const namespacePath = (id: string): string => join(directoryOf(id), 'netns');
+
+const joinedPath = (id: string): string => join(directoryOf(id), 'joined');
+/** Its namespace may stay when it ends. */
+export const isJoined = (id: string): boolean => existsSync(joinedPath(id));
+
+/** Does nothing for a container that is on no network. */
+export function markJoined(id: string): void {
+  try {
+    closeSync(openSync(joinedPath(id), 'w', 0o600));
+  } catch (error) {
+    if (errnoCode(error) !== 'ENOENT') throw error;
+  }
+}
 
 export function lockNetworks(): Promise<Lock> {
   mkdirSync(DIRECTORY, { recursive: true, mode: 0o700 });

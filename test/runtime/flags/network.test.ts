@@ -39,7 +39,7 @@ describe('the networks of a container', () => {
   });
 
   it.each<[RunFlags, string]>([
-    [{ network: 'container:web' }, 'network container:web not found'],
+    [{ network: 'a:web' }, 'network a:web not found'],
     [{ network: 'name=x,foo=y' }, 'invalid field key foo'],
     [{ network: 'name=x,y' }, 'invalid field y'],
     [{ network: ['a', 'host'] }, 'cannot attach both user-defined and non-user-defined network-modes'],
@@ -53,6 +53,30 @@ describe('the networks of a container', () => {
     [{ network: 'a', macAddress: 'x' }, 'x is not a valid mac address'],
     [{ network: 'a', networkAlias: ['a b'] }, 'invalid network alias "a b"'],
   ])('refuses %j', (flags, message) => expect(() => parseNetworks(flags, 'none')).toThrow(message));
+
+  it.each([{}, { publishAll: false }])("in another container's: no endpoints, %j", (flags) => {
+    for (const network of ['container:db', 'name=container:db']) {
+      expect(parseNetworks({ ...flags, network }, 'none')).toEqual({ mode: 'container:db', endpoints: {} });
+    }
+  });
+
+  it.each<[RunFlags, string]>([
+    [{ network: 'container:' }, 'invalid network mode: invalid container format container:<name|id>'],
+    [{ network: ['container:a', 'b'] }, 'cannot attach both user-defined and non-user-defined network-modes'],
+    [{ hostname: 'x' }, 'conflicting options: hostname and the network mode'],
+    [{ domainname: 'x' }, 'conflicting options: hostname and the network mode'],
+    [{ dns: ['10.0.0.1'] }, 'conflicting options: dns and the network mode'],
+    [{ dnsOption: ['rotate'] }, 'conflicting options: dns and the network mode'],
+    [{ addHost: ['a:10.0.0.1'] }, 'conflicting options: custom host-to-IP mapping and the network mode'],
+    [{ macAddress: '02:00:00:00:00:01' }, 'conflicting options: mac-address and the network mode'],
+    [{ publish: ['80'] }, 'conflicting options: port publishing and the container type network mode'],
+    [{ publishAll: true }, 'conflicting options: port publishing and the container type network mode'],
+    [{ expose: ['80'] }, 'conflicting options: port exposing and the container type network mode'],
+    [{ ip: '10.0.0.2' }, 'network container:db has no addresses and no aliases'],
+    [{ networkAlias: ['x'] }, 'network container:db has no addresses and no aliases'],
+  ])("in another container's cannot have %j", (flags, message) =>
+    expect(() => parseNetworks({ network: 'container:db', ...flags }, 'none')).toThrow(message),
+  );
 
   it('may be called what every object has', () => {
     const { endpoints } = parseNetworks({ network: 'constructor' }, 'none');

@@ -68,7 +68,7 @@ describe('flags to a create request', () => {
     [{ hostname: 'a'.repeat(64) }, 'invalid hostname format'],
     [{ capAdd: ['FLY'] }, 'invalid CapAdd: unknown capability: "CAP_FLY"'],
     [{ capDrop: ['cap_fly'] }, 'invalid CapDrop: unknown capability: "CAP_FLY"'],
-    [{ network: 'container:web' }, 'network container:web not found'],
+    [{ network: 'a:web' }, 'network a:web not found'],
     [{ publish: ['x:80'] }, 'invalid hostPort: x'],
     [{ envFile: ['none'] }, 'open none: no such file or directory'],
     [{ stopSignal: 'SIGNOPE' }, 'invalid signal: SIGNOPE'],
