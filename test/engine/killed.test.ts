@@ -263,9 +263,16 @@ describe.skipIf(why !== undefined)(`killed${why ? ` (skipped: ${why})` : ''}`, {
       child.kill('SIGKILL');
       await once(child, 'exit');
     }
-    await sleep(200);
-    let text = '';
-    for await (const { log } of containerLog(store, id, {})) text += log;
+    const read = async (): Promise<string> => {
+      let all = '';
+      for await (const { log } of containerLog(store, id, {})) all += log;
+      return all;
+    };
+    let text = await read();
+    for (let waited = 0; !text.includes('line 3999\n') && waited < 100; waited++) {
+      await sleep(100); // a loaded machine is slow to print them
+      text = await read();
+    }
     expect(text === Array.from({ length: 4000 }, (_, i) => `line ${i}\n`).join('')).toBe(true);
     expect((await gantry(store.root, 'rm', '-f', id)).code).toBe(0);
     await expectNothingLeft(id);
