@@ -124,6 +124,8 @@ export interface LayerDriver {
     top: CacheID | undefined,
     visit?: (merged: string) => void,
   ): Promise<ContainerLayers>;
+  /** What `createContainer` makes, or was to make. */
+  containerLayers(id: ContainerID): ContainerLayers;
   removeContainer(layers: ContainerLayers): Promise<void>;
 
   /** The merged view: read-only for a published layer, writable for a write layer. */

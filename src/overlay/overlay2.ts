@@ -192,13 +192,16 @@ export class Overlay2 implements LayerDriver {
     };
   }
 
+  containerLayers(id: ContainerID): ContainerLayers {
+    return { mountID: parseCacheID(id), initID: parseCacheID(`${id}-init`) };
+  }
+
   async createContainer(
     id: ContainerID,
     top: CacheID | undefined,
     visit: (merged: string) => void = () => {},
   ): Promise<ContainerLayers> {
-    const mountID = parseCacheID(id);
-    const initID = parseCacheID(`${id}-init`);
+    const { mountID, initID } = this.containerLayers(id);
     const image = top === undefined ? [] : lowersAbove(this.#dir(top));
     const root = top === undefined ? undefined : statSync(this.files(top));
     if (top !== undefined) this.#seal(top);
