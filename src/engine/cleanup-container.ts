@@ -14,7 +14,8 @@ import { exitDirectory } from '../runtime/host-facts.js';
 import { identify, isAlive } from '../runtime/process-identity.js';
 import { nextDelay, restartDelay, wantsRestart } from '../runtime/restart-policy.js';
 import { keepLog } from './container-log.js';
-import { conclude, settleLocked } from './containers.js';
+import { settleLocked } from './containers.js';
+import { conclude } from './end-container.js';
 import { bringUp, type DetachedOptions, failedStart } from './start-detached.js';
 import type { Store } from './store.js';
 

@@ -8,36 +8,30 @@
  *
  * and what the dead left (mount, cgroup, bundle, `--rm` containers, whole or half removed) goes with it. A detached
  * container's supervisor is conmon, and its word counts (detachedEnd): the exit file, else the process (it lives on without
- * conmon), else a living conmon is waited for, else 255 "supervisor lost": never 0. One file, because every look and every
- * removal settles first.
+ * conmon), else a living conmon is waited for, else 255 "supervisor lost": never 0. What an end takes away
+ * is in end-container.ts.
  */
-import { existsSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { GantryError } from '../core/errors.js';
 import type { ContainerID } from '../core/ids.js';
-import { removeTree } from '../core/remove-tree.js';
 import { spawnProcess } from '../core/spawn.js';
-import { bundleDirectory, bundleRuntime } from '../runtime/bundle-directory.js';
-import { cgroupLayout } from '../runtime/cgroup-layout.js';
-import { creationDone, recordedExit, recordedOom, shimDone } from '../runtime/conmon.js';
+import { bundleDirectory } from '../runtime/bundle-directory.js';
+import { recordedExit, recordedOom } from '../runtime/conmon.js';
 import type { ContainerRecord } from '../runtime/container-record.js';
 import { type Move, NEVER, statusOf, transition } from '../runtime/container-state.js';
 import { ContainerStore } from '../runtime/container-store.js';
-import { exitDirectory, runDirectory } from '../runtime/host-facts.js';
-import { isAnonymousVolume } from '../runtime/mount-points.js';
-import { chooseRuntime, deleteFromRuntime } from '../runtime/oci-runtime.js';
 import { isAlive } from '../runtime/process-identity.js';
 import { reap } from '../runtime/reap.js';
 import { wantsRestart } from '../runtime/restart-policy.js';
-import { removeVolume } from '../runtime/volumes.js';
 import { cleanupCommand } from './cleanup-command.js';
 import { detachNetworks } from './container-network.js';
-import { containerEvent, recordContainerEvent, recordEvents, volumeEvent, volumeUse } from './events.js';
+import { conclude, discard, recordEnd, releaseResources, usedBy } from './end-container.js';
+import { recordContainerEvent } from './events.js';
 import { writeExitStats } from './exit-stats.js';
 import { startHealthMonitor } from './start-health-monitor.js';
 import type { Store } from './store.js';
-import { type UsedResources, usedResources } from './used-resources.js';
+import type { UsedResources } from './used-resources.js';
 
 const KILLED = 128 + 9;
 const LOST = 255;
@@ -168,12 +162,6 @@ const foregroundEnd = (store: Store, { ID, State }: ContainerRecord): End =>
     ? { exitCode: KILLED, ...usedBy(ID) }
     : REBOOTED;
 
-/** As part of an end. */
-export function usedBy(id: ContainerID): { readonly resources?: UsedResources } {
-  const resources = usedResources(id);
-  return resources === undefined ? {} : { resources };
-}
-
 /** By conmon's word. Undefined while it lives and has not written the end yet, which it does at once. */
 async function detachedEnd(store: Store, { ID, State }: ContainerRecord): Promise<End | undefined> {
   const bundle = bundleDirectory(store.root, ID);
@@ -221,128 +209,6 @@ async function sweepUnfinished(store: Store, records: ContainerStore, id: Contai
   } finally {
     held.release();
   }
-}
-
-/**
- * Writes down how a run (or the attempt) ended; with `--rm` the container goes. The caller holds its lock, and has released
- * what the run had, or is at it: then this does meanwhile what does not depend on it. A kill leaves either a record that
- * runs under a dead supervisor, or the bundle, or a removal that is not finished: whoever looks goes on from each.
- */
-export async function conclude(
-  store: Store,
-  records: ContainerStore,
-  record: ContainerRecord,
-  move: Move & { to: 'exit' | 'failed' },
-  released?: Promise<void>,
-): Promise<ContainerRecord> {
-  const State = transition(record.State, move);
-  const ended = move.to === 'exit' ? writeExitStats({ ...record, State }) : { ...record, State };
-  if (move.to === 'exit') recordEnd(store, ended);
-  if (records.hostConfig(record.ID).AutoRemove)
-    await discard(store, records, ended, { volumes: true, released });
-  else records.put(ended, { sync: true });
-  await released;
-  return ended;
-}
-
-/** `oom` where it was that, `die`, and `unmount` of its volumes. */
-function recordEnd(store: Store, ended: ContainerRecord): void {
-  const { ExitCode, OOMKilled, StartedAt, FinishedAt } = ended.State;
-  const seconds = Math.floor((Date.parse(FinishedAt) - Date.parse(StartedAt)) / 1000);
-  const die = { exitCode: String(ExitCode), execDuration: String(Math.max(0, seconds)) };
-  recordEvents(store, [
-    ...(OOMKilled ? [containerEvent(ended, 'oom')] : []),
-    containerEvent(ended, 'die', die),
-    ...volumeUse(ended, 'unmount'),
-  ]);
-}
-
-/** Ends what runs, and takes away cgroup, bundle and mount. The caller holds the container's lock. */
-export async function releaseResources(store: Store, id: ContainerID): Promise<void> {
-  const stateDirectory = runDirectory(store.root);
-  const directory = bundleDirectory(store.root, id);
-  const forced = bundleRuntime(directory);
-  if (forced !== undefined) {
-    await creationDone(directory);
-    await deleteFromRuntime(chooseRuntime({ forced, cgroups: cgroupLayout(), stateDirectory }), id);
-    await shimDone(directory, id);
-  }
-  await releaseFiles(store, id);
-}
-
-/** What is left beside what the runtime holds: network, mount and, once the runtime has forgotten the container, the bundle. */
-export async function releaseFiles(
-  store: Store,
-  id: ContainerID,
-  forgotten?: Promise<unknown>,
-): Promise<void> {
-  const detached = detachNetworks(store, id); // waits for a plugin, while we unmount
-  detached.catch(() => {}); // told below
-  try {
-    const layers = store.layers.db.mounts.get(id);
-    if (layers !== undefined) await store.driver.unmount(layers.mountID);
-    await forgotten;
-  } finally {
-    await detached;
-  }
-  // Last: it tells that there is something left. Again where conmon was just taking its own away.
-  await removeTree(bundleDirectory(store.root, id));
-}
-
-/** Unmounts it first, where it is mounted. */
-async function removeLayers(store: Store, id: ContainerID): Promise<void> {
-  const { mounts } = store.layers.db;
-  const layers = mounts.get(id);
-  if (layers !== undefined) await store.driver.removeContainer(layers);
-  mounts.remove(id);
-}
-
-/**
- * Takes a container that does not run away for good: its anonymous volumes when `volumes` is set, its write layer,
- * its directory. The caller holds its lock. A failure on the way leaves it dead, to be removed again. Where the caller is
- * still releasing what a run had, the directory waits for that, and no failure of it counts here: the bundle tells of it.
- */
-export async function discard(
-  store: Store,
-  records: ContainerStore,
-  record: ContainerRecord,
-  { volumes, released }: { readonly volumes: boolean; readonly released?: Promise<void> | undefined },
-): Promise<void> {
-  const State = transition(record.State, { to: 'remove' });
-  const { AutoRemove, PidMode } = records.hostConfig(record.ID);
-  records.put({ ...record, State }, { sync: false });
-  if (PidMode === 'host') await released; // its other processes did not end with its first one, and may write still
-  let names: string[] = [];
-  try {
-    if (released === undefined) await detachNetworks(store, record.ID);
-    await removeLayers(store, record.ID);
-    names = volumes ? ownVolumes(records, record) : []; // at the last moment: another container may yet take one of them
-    for (const name of names) await removeVolume(store.root, name);
-    store.images.setLastUsed(record.Image, new Date());
-  } catch (error) {
-    const dead = transition(State, { to: 'breakdown', error: (error as Error).message });
-    records.put({ ...record, State: dead }, { sync: false });
-    throw error;
-  }
-  await released;
-  await records.remove(record.ID);
-  const destroyed = names.map((name) => volumeEvent('destroy', name));
-  recordEvents(store, [...destroyed, containerEvent(record, 'destroy')]);
-  // One that goes at its end leaves its exit code to who waits for it.
-  if (!AutoRemove) rmSync(join(exitDirectory(store.root), record.ID), { force: true });
-}
-
-/** Its anonymous volumes, but for those that others took from it. */
-function ownVolumes(records: ContainerStore, { ID, MountPoints }: ContainerRecord): string[] {
-  const names = Object.values(MountPoints)
-    .filter(isAnonymousVolume)
-    .map((point) => point.Name!);
-  if (names.length === 0) return [];
-  const others = records
-    .list((text) => names.some((name) => text.includes(name)))
-    .filter((other) => other.ID !== ID);
-  const shared = new Set(others.flatMap((other) => Object.values(other.MountPoints).map(({ Name }) => Name)));
-  return names.filter((name) => !shared.has(name));
 }
 
 export interface RemoveContainerOptions {

@@ -5,7 +5,7 @@
  *
  * The lock is not held while it runs: `ps` and `rm -f` work beside it. A record says "running" only after the command
  * was executed, so a kill before that leaves a container that is created (or exited) still. At the end the runtime's
- * `delete`, a process, goes on beside all that does not wait for it (conclude in containers.ts tells what a kill leaves).
+ * `delete`, a process, goes on beside all that does not wait for it (conclude in end-container.ts tells what a kill leaves).
  */
 import type { Readable, Writable } from 'node:stream';
 import { GantryError } from '../core/errors.js';
@@ -23,13 +23,14 @@ import { rawTerminal } from '../runtime/raw-terminal.js';
 import { startExitCode } from '../runtime/runtime-error.js';
 import { type LogWriter, shimLogWriter } from '../runtime/shim-log-writer.js';
 import { keepLog } from './container-log.js';
-import { conclude, findContainer, releaseFiles, releaseResources, usedBy } from './containers.js';
+import { findContainer } from './containers.js';
 import {
   type ContainerImage,
   type CreatedContainer,
   createContainer,
   createHeld,
 } from './create-container.js';
+import { conclude, releaseFiles, releaseResources, usedBy } from './end-container.js';
 import { containerEvent, recordEvents, volumeUse } from './events.js';
 import { forwardSignals } from './forward-signals.js';
 import { prepareContainer } from './prepare-container.js';
