@@ -202,9 +202,10 @@ async function sweepUnfinished(store: Store, records: ContainerStore, id: Contai
   try {
     if (records.get(id) !== undefined) return;
     await detachNetworks(store, id); // what a start that was killed left
+    const { mounts } = store.layers.db;
     // Of a creation that did not come so far that layerdb knows them, too: its init layer may be mounted.
-    await store.driver.removeContainer(store.driver.containerLayers(id));
-    store.layers.db.mounts.remove(id);
+    await store.driver.removeContainer(mounts.get(id) ?? store.driver.containerLayers(id));
+    mounts.remove(id);
     await records.remove(id);
   } finally {
     held.release();

@@ -2,7 +2,7 @@
  * Makes a container of an image: its directory, write layer, volumes and, last, its record under its name. Until the
  * record is there no command sees it; a kill on the way leaves a directory without one, which `listContainers` sweeps.
  */
-import { availableParallelism, hostname } from 'node:os';
+import { cpus, hostname } from 'node:os';
 import { chainIDsOf, type ImageID } from '../core/digest/digest.js';
 import { GantryError } from '../core/errors.js';
 import { type ContainerID, newContainerID } from '../core/ids.js';
@@ -90,7 +90,7 @@ export async function createHeld(
       : { ...request.hostConfig, NetworkMode: containerMode(joined.ID) };
   const settings = withImageDefaults(request.config, image.config.config ?? {});
   const [path, ...args] = processArgs(settings);
-  checkLimits(hostConfig, availableParallelism());
+  checkLimits(hostConfig, cpus().length);
   const Networks = checkNetworks(store, request);
   checkSysctls(hostConfig);
   const wanted = wantedMounts(settings, hostConfig, newVolumeName, await inheritedMounts(store, hostConfig));
